@@ -1,0 +1,68 @@
+# Everything that a person does with Pasarela, in short lines. `make` or `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip --disable-pip-version-check
+PROJECTS := $(wildcard */pyproject.toml) constraints.txt
+ARGS ?=
+
+.PHONY: help setup serve test lint format proto benchmark loadtest train docs clean
+
+help:  ## list these commands
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv/.serve: $(PROJECTS)
+	@echo "Installing what serving on a CPU needs into .venv (OpenVINO, ONNX Runtime; about a minute) …"
+	$(PYTHON) -m venv .venv
+	$(PIP) install --quiet --constraint constraints.txt pip
+	$(PIP) install --quiet --constraint constraints.txt -e proto -e 'server[onnxruntime,openvino]' -e 'client[media]'
+	@touch $@
+
+.venv/.dev: .venv/.serve pyproject.toml
+	@echo "Installing training and the development tools into .venv (PyTorch: several GB, some minutes) …"
+	$(PIP) install --quiet --constraint constraints.txt -e proto -e 'server[onnxruntime,openvino,pytorch]' \
+	    -e 'client[media]' -e training --group dev
+	@touch $@
+
+setup: .venv/.dev  ## create .venv with everything: serving, training, development tools
+
+serve: .venv/.serve  ## serve model_repository/ on port 8001 (ARGS="--grpc-port 9001" for flags)
+	@exec $(BIN)/pasarela-server --model-repository model_repository $(ARGS)
+
+test: .venv/.dev  ## run all tests (ARGS="-k nms" for a part)
+	$(BIN)/pytest $(ARGS)
+
+lint: .venv/.dev  ## style, types, one-way imports, and that the generated stubs are current
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy -p pasarela_server -p pasarela_client -p pasarela_training
+	$(BIN)/mypy loadtest tests
+	$(BIN)/lint-imports
+	PYTHON=$(BIN)/python proto/check.sh
+
+format: .venv/.dev  ## put the code into the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+proto: .venv/.dev  ## regenerate the stubs in proto/pasarela_proto/
+	PYTHON=$(BIN)/python proto/generate.sh
+
+benchmark: .venv/.dev  ## bare engine, in-process pipeline and server, for each variant (minutes)
+	$(BIN)/python loadtest/benchmark/run.py $(ARGS)
+
+loadtest: .venv/.dev  ## start the server, load it with Locust, leave an HTML report
+	$(BIN)/python loadtest/run.py $(ARGS)
+
+train: .venv/.dev  ## from nothing to a published model_repository/ (about an hour on 2 cores)
+	$(BIN)/pasarela-training run --config training/configs/demo.yaml $(ARGS)
+
+docs: .venv/.dev  ## check that the documents' links and commands are right
+	$(BIN)/pytest tests/docs $(ARGS)
+
+clean:  ## remove .venv, caches, runs and reports (never model_repository/)
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache runs loadtest/reports
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf proto/*.egg-info server/*.egg-info client/*.egg-info training/*.egg-info

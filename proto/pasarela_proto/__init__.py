@@ -1,0 +1,1 @@
+"""Generated stubs of Pasarela's protocols: see the .proto files one folder up."""

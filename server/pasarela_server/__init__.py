@@ -1,0 +1,1 @@
+"""Pasarela's model server: from a model repository to detections over gRPC."""

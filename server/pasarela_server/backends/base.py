@@ -1,0 +1,104 @@
+"""The contract between the server and a framework: load an artefact, say what it is, infer, close.
+
+A backend knows a framework and nothing of detection, queues or the wire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from pasarela_server.tensor import Array, TensorSpec
+
+
+@dataclass(frozen=True, slots=True)
+class BackendOptions:
+    """How to load an artefact."""
+
+    instances: int
+    """How many sessions will infer at the same time."""
+    threads: int
+    """Cores that one session may keep busy while it infers."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """The `parameters` of config.pbtxt, for what only one framework knows (precision, device, …)."""
+    input_names: tuple[str, ...] = ()
+    output_names: tuple[str, ...] = ()
+    """Names written in config.pbtxt, for artefacts that carry none (TorchScript)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArtefactSpec:
+    """What an artefact says of itself."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    batched: bool
+    """True if the first dimension of every input and output varies: only then may rows be batched."""
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    """What the exporter wrote into the artefact, parsed: Ultralytics writes task, names, stride, imgsz, …"""
+
+
+class Session(Protocol):
+    """One stream of inferences; used by one thread at a time."""
+
+    def infer(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        """Runs the model once.
+
+        Args:
+            inputs: An array for each input of the spec, C-contiguous, of the spec's type. They may be read-only, and
+                are not kept after the call.
+
+        Returns:
+            An array for each output of the spec. The caller owns them: the next call does not overwrite them.
+
+        Raises:
+            BackendFailure: The framework raised.
+        """
+        ...
+
+
+class Backend(Protocol):
+    """A loaded artefact. Owned by the servable that loaded it."""
+
+    @property
+    def spec(self) -> ArtefactSpec:
+        """Inputs, outputs and metadata of the artefact."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """Framework and version, device, precision really used, threads: one line for the log and the figures."""
+        ...
+
+    def session(self) -> Session:
+        """A new session. At most `options.instances` of them infer at the same time."""
+        ...
+
+    def close(self) -> None:
+        """Frees the artefact. No session is used afterwards."""
+        ...
+
+
+class BackendLoader(Protocol):
+    """Loads artefacts of one kind. Importing the module that defines it does not import the framework."""
+
+    @property
+    def name(self) -> str:
+        """The backend's name in config.pbtxt."""
+        ...
+
+    @property
+    def artefact(self) -> str:
+        """The file name that it looks for in a version's folder, unless config.pbtxt names another."""
+        ...
+
+    def load(self, artefact: Path, options: BackendOptions) -> Backend:
+        """Loads an artefact and reads its spec.
+
+        Raises:
+            BackendMissing: The framework is not installed; the message holds the command that installs it.
+            InvalidModel: The artefact is missing, broken, or cannot be served.
+        """
+        ...

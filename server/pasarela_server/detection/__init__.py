@@ -1,0 +1,1 @@
+"""Images and boxes: everything between an encoded picture and detections but the network itself."""

@@ -1,0 +1,68 @@
+"""What can go wrong while serving, without a word about the wire.
+
+::
+
+    ServingError
+    ├── InvalidRequest        the client sent something wrong; the message says what was expected and what came
+    ├── ModelNotFound         no model, or no version, of that name
+    ├── ModelUnavailable      the model exists and cannot answer now: loading, unloading or failed, with the reason
+    │   └── BackendMissing    its framework is not installed; the message holds the command that installs it
+    ├── QueueFull             the model's queue has reached its limit
+    ├── DeadlineExpired       the request's deadline passed while it waited
+    ├── RequestCancelled      the client went away before its request was executed
+    ├── ServerStopping        the server drains and takes no new requests
+    ├── InvalidModel          config.pbtxt or artefact cannot be served
+    ├── Unsupported           a part of the protocol that this server does not offer
+    └── BackendFailure        the framework raised during inference
+
+`rpc/status.py` maps each of them to a gRPC status code. Messages are read by clients: they name the model and the
+input, and never hold a path or a stack trace of the server.
+"""
+
+
+class ServingError(Exception):
+    """Root of all errors that serving defines."""
+
+
+class InvalidRequest(ServingError):
+    """The request cannot be understood or does not fit the model."""
+
+
+class ModelNotFound(ServingError):
+    """There is no model, or no version of it, of the requested name."""
+
+
+class ModelUnavailable(ServingError):
+    """The model is known and cannot answer now."""
+
+
+class BackendMissing(ModelUnavailable):
+    """The framework that the model needs is not installed."""
+
+
+class QueueFull(ServingError):
+    """The model's queue has reached its limit."""
+
+
+class DeadlineExpired(ServingError):
+    """The deadline passed before the request was executed."""
+
+
+class RequestCancelled(ServingError):
+    """The client went away before the request was executed."""
+
+
+class ServerStopping(ServingError):
+    """The server is draining and takes no new requests."""
+
+
+class InvalidModel(ServingError):
+    """A configuration or an artefact cannot be served."""
+
+
+class Unsupported(ServingError):
+    """The protocol knows this, the server does not offer it."""
+
+
+class BackendFailure(ServingError):
+    """The framework raised during inference."""

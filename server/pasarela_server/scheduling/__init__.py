@@ -1,0 +1,1 @@
+"""From single requests to batches and back: the queue, the decision, the instances."""

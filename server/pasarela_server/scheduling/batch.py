@@ -1,0 +1,83 @@
+"""Requests that are executed together: gathered into one set of arrays, split into one answer each."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Hashable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pasarela_server.errors import BackendFailure
+from pasarela_server.request import Timings
+from pasarela_server.scheduling.policy import CloseReason, Waiting
+from pasarela_server.tensor import Array
+
+
+@dataclass(frozen=True, slots=True)
+class BatchAnswer:
+    """One request's share of an execution."""
+
+    outputs: Mapping[str, Array]
+    """This request's rows only. They may be views of the batch's arrays: read them, do not write."""
+    timings: Timings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """One request in the queue. `future` is resolved exactly once, whatever happens."""
+
+    inputs: Mapping[str, Array]
+    waiting: Waiting
+    deadline_s: float | None
+    future: Future[BatchAnswer] = field(default_factory=Future)
+
+    def expired(self, now_s: float) -> bool:
+        """True if nobody waits for the answer any more."""
+        return self.deadline_s is not None and now_s >= self.deadline_s
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Entries that an instance has taken: none of them can be cancelled any more."""
+
+    entries: tuple[Entry, ...]
+    reason: CloseReason
+    taken_s: float
+
+    @property
+    def rows(self) -> int:
+        """Rows of all entries together."""
+        return sum(entry.waiting.rows for entry in self.entries)
+
+
+def shape_key(inputs: Mapping[str, Array], *, batched: bool) -> Hashable:
+    """What two requests must have in common to share a batch: every input's shape but for the rows."""
+    return tuple(sorted((name, array.shape[1:] if batched else array.shape) for name, array in inputs.items()))
+
+
+def gather(entries: Sequence[Entry]) -> Mapping[str, Array]:
+    """The inputs of all entries, row after row; a single entry's arrays are passed on without a copy."""
+    if len(entries) == 1:
+        return {name: np.ascontiguousarray(array) for name, array in entries[0].inputs.items()}
+    return {name: np.concatenate([entry.inputs[name] for entry in entries]) for name in entries[0].inputs}
+
+
+def split(outputs: Mapping[str, Array], entries: Sequence[Entry]) -> list[Mapping[str, Array]]:
+    """Each entry's rows of the outputs, as views, in the order of the entries.
+
+    Raises:
+        BackendFailure: An output has not as many rows as the inputs had.
+    """
+    if len(entries) == 1:
+        return [outputs]
+    rows = [entry.waiting.rows for entry in entries]
+    total = sum(rows)
+    for name, array in outputs.items():
+        if array.ndim == 0 or array.shape[0] != total:
+            raise BackendFailure(
+                f"output '{name}' has shape {list(array.shape)} after a batch of {total} rows"
+            )
+    edges = np.cumsum([0, *rows])
+    return [{name: array[start:stop] for name, array in outputs.items()} for start, stop in itertools.pairwise(edges)]

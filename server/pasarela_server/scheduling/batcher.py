@@ -1,0 +1,116 @@
+"""The queue of one model: bounded at the door, emptied by the instances, abandoned work never executed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from pasarela_server.errors import DeadlineExpired, QueueFull, ServerStopping
+from pasarela_server.scheduling.batch import Batch, Entry
+from pasarela_server.scheduling.policy import BatchingPolicy, CloseReason, Take, Wait, decide
+
+
+class DynamicBatcher:
+    """Holds waiting entries and hands them out in batches.
+
+    Thread-safe: any thread may submit, each instance's thread takes. No future is resolved while the lock is held, so
+    callbacks of a future may call back into the batcher.
+    """
+
+    def __init__(self, name: str, policy: BatchingPolicy, clock: Callable[[], float] = time.monotonic) -> None:
+        self._name = name
+        self._policy = policy
+        self._clock = clock
+        self._queue: deque[Entry] = deque()
+        self._changed = threading.Condition()
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def submit(self, entry: Entry) -> None:
+        """Puts an entry at the end of the queue.
+
+        Raises:
+            QueueFull: As many entries wait as the policy allows.
+            ServerStopping: The batcher was closed.
+        """
+        with self._changed:
+            if self._closed:
+                raise ServerStopping(f"model '{self._name}' is being unloaded and takes no new requests")
+            dropped = self._drop_abandoned() if len(self._queue) >= self._policy.max_queue_requests else []
+            full = len(self._queue) >= self._policy.max_queue_requests
+            if not full:
+                self._queue.append(entry)
+                self._changed.notify()
+        self._resolve_dropped(dropped)
+        if full:
+            raise QueueFull(
+                f"the queue of model '{self._name}' holds {self._policy.max_queue_requests} requests, its limit; "
+                "try again later"
+            )
+
+    def take(self) -> Batch | None:
+        """Blocks until there is a batch for the calling instance; None when the batcher is closed and empty."""
+        while True:
+            with self._changed:
+                dropped = self._drop_abandoned()
+                batch, step = self._form()
+                if batch is None and not dropped and isinstance(step, Wait):
+                    if self._closed and not self._queue:
+                        return None
+                    self._changed.wait(step.seconds)
+            self._resolve_dropped(dropped)
+            if batch is not None:
+                return batch
+
+    def try_take(self) -> Batch | Wait:
+        """One step of `take`, without blocking: the batch that is due now, or how long until one may be."""
+        with self._changed:
+            dropped = self._drop_abandoned()
+            batch, step = self._form()
+        self._resolve_dropped(dropped)
+        return batch if batch is not None else step if isinstance(step, Wait) else Wait(0.0)
+
+    def close(self, *, drain: bool) -> None:
+        """Refuses new entries. What waits is still handed out if `drain`, and else fails with ServerStopping."""
+        with self._changed:
+            self._closed = True
+            abandoned = [] if drain else list(self._queue)
+            if not drain:
+                self._queue.clear()
+            self._changed.notify_all()
+        for entry in abandoned:
+            if entry.future.set_running_or_notify_cancel():
+                entry.future.set_exception(ServerStopping(f"model '{self._name}' was unloaded before it could answer"))
+
+    def _form(self) -> tuple[Batch | None, Take | Wait]:
+        now_s = self._clock()
+        step = decide((entry.waiting for entry in self._queue), self._policy, now_s)
+        if isinstance(step, Wait):
+            if not (self._closed and self._queue):
+                return None, step
+            step = Take(len(self._queue), CloseReason.DELAY)  # closing: nothing more will come to wait for
+        taken = [self._queue.popleft() for _ in range(step.count)]
+        claimed = tuple(entry for entry in taken if entry.future.set_running_or_notify_cancel())
+        if self._queue:
+            self._changed.notify()
+        return (Batch(claimed, step.reason, now_s) if claimed else None), step
+
+    def _drop_abandoned(self) -> list[Entry]:
+        """Removes entries that nobody waits for; the caller resolves them when it has left the lock."""
+        now_s = self._clock()
+        dropped = [entry for entry in self._queue if entry.future.cancelled() or entry.expired(now_s)]
+        if dropped:
+            gone = set(map(id, dropped))
+            self._queue = deque(entry for entry in self._queue if id(entry) not in gone)
+        return dropped
+
+    def _resolve_dropped(self, dropped: list[Entry]) -> None:
+        for entry in dropped:
+            if entry.future.set_running_or_notify_cancel():
+                entry.future.set_exception(
+                    DeadlineExpired(f"the deadline passed while the request waited for model '{self._name}'")
+                )

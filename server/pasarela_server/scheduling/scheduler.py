@@ -1,0 +1,95 @@
+"""A loaded model's scheduler: one queue, as many instances as there are sessions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+
+from pasarela_server.backends.base import Session
+from pasarela_server.errors import InvalidRequest
+from pasarela_server.scheduling.batch import BatchAnswer, Entry, shape_key
+from pasarela_server.scheduling.batcher import DynamicBatcher
+from pasarela_server.scheduling.instance import ModelInstance
+from pasarela_server.scheduling.policy import BatchingPolicy, Waiting
+from pasarela_server.tensor import Array
+
+
+class Scheduler:
+    """Takes requests from any thread and answers them through futures.
+
+    Cancelling a future that still waits drops its entry; one that is being executed runs to its end and its answer is
+    thrown away, so its batch-mates never notice.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        sessions: Sequence[Session],
+        policy: BatchingPolicy,
+        *,
+        batched: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Builds the scheduler; `start` runs it.
+
+        Args:
+            name: The model's name, for messages.
+            sessions: One for each instance. The scheduler uses them, their backend's owner closes it afterwards.
+            policy: How to batch.
+            batched: False if the model's tensors have no batch dimension: then nothing is gathered or split.
+            clock: A monotonic clock in seconds.
+        """
+        if not batched and policy.max_rows != 1:
+            raise ValueError(
+                f"model '{name}' has no batch dimension, yet its policy batches {policy.max_rows} rows"
+            )
+        self._name = name
+        self._policy = policy
+        self._batched = batched
+        self._clock = clock
+        self._batcher = DynamicBatcher(name, policy, clock)
+        self._instances = tuple(ModelInstance(name, session, self._batcher, clock) for session in sessions)
+
+    @property
+    def waiting(self) -> int:
+        """Requests in the queue now."""
+        return len(self._batcher)
+
+    def start(self) -> None:
+        """Starts the instances' threads."""
+        for instance in self._instances:
+            instance.start()
+
+    def submit(
+        self, inputs: Mapping[str, Array], rows: int, deadline_monotonic_s: float | None = None
+    ) -> Future[BatchAnswer]:
+        """Queues one request.
+
+        Args:
+            inputs: An array for each of the model's inputs. They are read until the future is resolved.
+            rows: The size of the first dimension of each input; 1 for a model without batch dimension.
+            deadline_monotonic_s: When the answer is of no use any more, on the scheduler's clock.
+
+        Returns:
+            The answer to come. It may fail with DeadlineExpired, BackendFailure or ServerStopping.
+
+        Raises:
+            InvalidRequest: More rows than fit into a batch.
+            QueueFull: Too many requests wait.
+            ServerStopping: The scheduler was stopped.
+        """
+        if rows > self._policy.max_rows:
+            raise InvalidRequest(
+                f"model '{self._name}' takes at most {self._policy.max_rows} rows in a request; this one has {rows}"
+            )
+        waiting = Waiting(rows, shape_key(inputs, batched=self._batched), self._clock())
+        entry = Entry(inputs, waiting, deadline_monotonic_s)
+        self._batcher.submit(entry)
+        return entry.future
+
+    def stop(self, *, drain: bool = True) -> None:
+        """Refuses new requests, answers those that wait (without `drain`: fails them), ends the instances. Blocks."""
+        self._batcher.close(drain=drain)
+        for instance in self._instances:
+            instance.join()
