@@ -51,7 +51,7 @@ proto: .venv/.dev  ## regenerate the stubs in proto/pasarela_proto/
 	PYTHON=$(BIN)/python proto/generate.sh
 
 benchmark: .venv/.dev  ## bare engine, in-process pipeline and server, for each variant (minutes)
-	$(BIN)/python loadtest/benchmark/run.py $(ARGS)
+	$(BIN)/python -m loadtest.benchmark $(ARGS)
 
 loadtest: .venv/.dev  ## start the server, load it with Locust, leave an HTML report
 	$(BIN)/python loadtest/run.py $(ARGS)

@@ -1,0 +1,1 @@
+"""What serving costs: bare engine, in-process pipeline and server, measured in one run."""

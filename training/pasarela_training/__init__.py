@@ -1,0 +1,1 @@
+"""From images to a published detector: synthesize, sample, convert, train, evaluate, export, publish."""
