@@ -1,0 +1,53 @@
+"""Python client of the Pasarela detection server.
+
+::
+
+    from pasarela_client import Detector
+
+    with Detector("127.0.0.1:8001", "garments") as detector:
+        found = detector.detect("street.jpg")
+        found.draw("street.jpg").save("found.jpg")
+
+`pasarela_client.models` tells what a server has; `pasarela_client.errors` draws the tree of errors.
+"""
+
+from pasarela_client.detections import Detection, Detections, FrameError, Timings
+from pasarela_client.detector import Detector
+from pasarela_client.errors import (
+    AccessDenied,
+    DeadlineExpired,
+    ImageUnreadable,
+    InvalidModel,
+    InvalidRequest,
+    MissingExtra,
+    ModelNotFound,
+    ModelUnavailable,
+    PasarelaError,
+    QueueFull,
+    RequestCancelled,
+    ServerFailure,
+    ServerUnreachable,
+    Unsupported,
+)
+
+__all__ = [
+    "AccessDenied",
+    "DeadlineExpired",
+    "Detection",
+    "Detections",
+    "Detector",
+    "FrameError",
+    "ImageUnreadable",
+    "InvalidModel",
+    "InvalidRequest",
+    "MissingExtra",
+    "ModelNotFound",
+    "ModelUnavailable",
+    "PasarelaError",
+    "QueueFull",
+    "RequestCancelled",
+    "ServerFailure",
+    "ServerUnreachable",
+    "Timings",
+    "Unsupported",
+]

@@ -1,0 +1,68 @@
+"""The command line `pasarela`: parses arguments, runs a command, turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from pasarela_client.channel import DEFAULT_URL
+from pasarela_client.commands import WrongUsage, detect, models
+from pasarela_client.errors import InvalidRequest, MissingExtra, PasarelaError, ServerUnreachable
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        argv: Arguments without the program's name; None takes those of the process.
+
+    Returns:
+        The exit code: 0 done; 1 failed, wholly or in part; 2 wrong usage; 3 no server; 130 Ctrl-C; 141 the reader of
+        the output went away.
+    """
+    arguments = _build_parser().parse_args(argv)
+    try:
+        code: int = arguments.run(arguments)
+        sys.stdout.flush()
+    except ServerUnreachable as error:
+        return _fail(f"{error}; start it with: make serve", 3)
+    except (InvalidRequest, WrongUsage) as error:
+        return _fail(str(error), 2)
+    except (PasarelaError, MissingExtra) as error:
+        return _fail(str(error), 1)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Python flushes stdout once more when it exits, which must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    return code
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pasarela", description="Asks a Pasarela server for detections.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"pasarela {version('pasarela-client')}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, module, summary in (
+        ("detect", detect, "find the objects on images"),
+        ("models", models, "list the models of the server"),
+    ):
+        command = commands.add_parser(name, help=summary, allow_abbrev=False)
+        command.add_argument("--url", default=DEFAULT_URL, help="host:port of the server (default: %(default)s)")
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    return parser
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"pasarela: {message}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""Requests and answers between the client's types and the messages of `detection.proto`. Pure: nothing is sent here."""
+
+from __future__ import annotations
+
+import grpc
+import numpy as np
+
+from pasarela_client.detections import Detections, FrameError, Timings
+from pasarela_client.errors import ServerFailure, from_status
+from pasarela_client.options import DetectOptions
+from pasarela_proto import detection_pb2 as pb
+
+_STATUS = {status.value[0]: status for status in grpc.StatusCode}
+
+
+def encode_options(options: DetectOptions) -> pb.DetectOptions:
+    """The options as a message; what is None stays unset."""
+    return pb.DetectOptions(
+        confidence=options.confidence,
+        iou=options.iou,
+        max_detections=options.max_detections,
+        class_names=options.class_names,
+        class_ids=options.class_ids,
+    )
+
+
+def encode_request(
+    image: pb.Image, options: DetectOptions, *, model: str, version: str = "", request_id: str = ""
+) -> pb.DetectRequest:
+    """The request for one image."""
+    return pb.DetectRequest(
+        model_name=model, model_version=version, id=request_id, image=image, options=encode_options(options)
+    )
+
+
+def encode_frame(
+    frame_index: int, image: pb.Image, options: DetectOptions, *, model: str, version: str = ""
+) -> pb.StreamDetectRequest:
+    """The request for one frame, complete in itself: a frame left out before it changes nothing."""
+    return pb.StreamDetectRequest(
+        frame_index=frame_index, request=encode_request(image, options, model=model, version=version)
+    )
+
+
+def decode_response(response: pb.DetectResponse, *, frame_index: int | None = None) -> Detections:
+    """The detections in an answer.
+
+    Raises:
+        ServerFailure: The lists of the answer have different lengths.
+    """
+    found = response.detections
+    try:
+        return Detections(
+            boxes=np.array(found.boxes, np.float32).reshape(-1, 4),
+            scores=np.array(found.scores, np.float32),
+            class_ids=np.array(found.class_ids, np.int32),
+            names=np.array(found.class_names, np.str_),
+            image_size=(response.image_width, response.image_height),
+            model=response.model_name,
+            version=response.model_version,
+            timings=_decode_timings(response.timings),
+            frame_index=frame_index,
+        )
+    except ValueError as error:
+        raise ServerFailure(f"the answer makes no sense: {error}", model=response.model_name) from error
+
+
+def decode_frame(response: pb.StreamDetectResponse, *, url: str, model: str) -> Detections | FrameError:
+    """The answer to one frame: its detections, or the error that stands in their place.
+
+    Raises:
+        ServerFailure: The answer holds neither, or its lists have different lengths.
+    """
+    match response.WhichOneof("result"):
+        case "response":
+            return decode_response(response.response, frame_index=response.frame_index)
+        case "error":
+            status = _STATUS.get(response.error.code, grpc.StatusCode.UNKNOWN)
+            return FrameError(response.frame_index, from_status(status, response.error.message, url=url, model=model))
+        case _:
+            raise ServerFailure(f"frame {response.frame_index} was answered with nothing", model=model)
+
+
+def _decode_timings(timings: pb.Timings) -> Timings:
+    return Timings(
+        preprocess_ns=timings.preprocess_ns,
+        queue_ns=timings.queue_ns,
+        infer_ns=timings.infer_ns,
+        postprocess_ns=timings.postprocess_ns,
+        batch_size=timings.batch_size,
+    )

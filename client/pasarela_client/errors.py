@@ -1,0 +1,152 @@
+"""What can go wrong while asking a server, without a raw `grpc.RpcError` among it.
+
+::
+
+    PasarelaError
+    ├── InvalidRequest        the request is wrong; the message says what was expected and what came
+    │   └── ImageUnreadable   a file that was to be sent cannot be read
+    ├── ModelNotFound         the server has no model, or no version, of that name
+    ├── ModelUnavailable      the model exists and cannot answer now, with the reason
+    ├── InvalidModel          the model's configuration or artefact cannot be served
+    ├── QueueFull             the server has as much to do as it accepts
+    ├── DeadlineExpired       no answer in the time allowed
+    ├── RequestCancelled      the call was given up, as a rule because the detector was closed
+    ├── Unsupported           the server does not offer this
+    ├── AccessDenied          the server wants to know who asks
+    ├── ServerUnreachable     nothing answers at the address, or the connection broke
+    └── ServerFailure         the server failed, or answered what it must not
+
+`MissingExtra`, an `ImportError`, stands beside the tree: an optional package is not installed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, cast
+
+import grpc
+
+
+class PasarelaError(Exception):
+    """Root of all errors that this client raises."""
+
+    def __init__(self, message: str, *, model: str = "", status: grpc.StatusCode | None = None) -> None:
+        super().__init__(message)
+        self.message: Final = message
+        """One sentence for people: the server's own words where the server spoke."""
+        self.model: Final = model
+        """The model that was asked; empty where none was."""
+        self.status: Final = status
+        """The gRPC status; None for what was found before anything was sent."""
+
+
+class InvalidRequest(PasarelaError):
+    """The request cannot be understood or does not fit the model."""
+
+
+class ImageUnreadable(InvalidRequest):
+    """A file that was to be sent cannot be read."""
+
+
+class ModelNotFound(PasarelaError):
+    """There is no model, or no version of it, of the requested name."""
+
+
+class ModelUnavailable(PasarelaError):
+    """The model is known to the server and cannot answer now."""
+
+
+class InvalidModel(PasarelaError):
+    """The model's configuration or artefact cannot be served."""
+
+
+class QueueFull(PasarelaError):
+    """The server has as much to do as it accepts: come back later, and more slowly."""
+
+
+class DeadlineExpired(PasarelaError):
+    """No answer came in the time allowed."""
+
+
+class RequestCancelled(PasarelaError):
+    """The call was given up before it was answered."""
+
+
+class Unsupported(PasarelaError):
+    """The protocol knows this, the server does not offer it."""
+
+
+class AccessDenied(PasarelaError):
+    """The server does not serve this caller."""
+
+
+class ServerUnreachable(PasarelaError):
+    """Nothing answers at the address, or the connection broke."""
+
+
+class ServerFailure(PasarelaError):
+    """The server failed, or answered what it must not."""
+
+
+class MissingExtra(ImportError):
+    """An optional package is not installed; the message holds the command that installs it."""
+
+
+BY_STATUS: Final[dict[grpc.StatusCode, type[PasarelaError]]] = {
+    grpc.StatusCode.CANCELLED: RequestCancelled,
+    grpc.StatusCode.UNKNOWN: ServerFailure,
+    grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,
+    grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExpired,
+    grpc.StatusCode.NOT_FOUND: ModelNotFound,
+    grpc.StatusCode.ALREADY_EXISTS: InvalidRequest,
+    grpc.StatusCode.PERMISSION_DENIED: AccessDenied,
+    grpc.StatusCode.UNAUTHENTICATED: AccessDenied,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: QueueFull,
+    grpc.StatusCode.FAILED_PRECONDITION: InvalidModel,
+    grpc.StatusCode.ABORTED: ServerFailure,
+    grpc.StatusCode.OUT_OF_RANGE: InvalidRequest,
+    grpc.StatusCode.UNIMPLEMENTED: Unsupported,
+    grpc.StatusCode.INTERNAL: ServerFailure,
+    grpc.StatusCode.UNAVAILABLE: ModelUnavailable,
+    grpc.StatusCode.DATA_LOSS: ServerFailure,
+}
+"""The one table from status codes to errors."""
+
+_CONNECTION_LOST = re.compile(
+    r"failed to connect|errors resolving|dns resolution|name resolution|empty address list|socket closed|"
+    r"connection (reset|refused|attempt)|broken pipe|goaway|end of tcp stream|endpoint clos|recvmsg|sendmsg|"
+    r"keepalive|ping timeout|cancelling all calls|handshake|transport clos",
+    re.IGNORECASE,
+)
+"""How gRPC itself words an UNAVAILABLE that no server sent: nothing else tells the two apart."""
+
+TOLD_APART: Final[tuple[tuple[grpc.StatusCode, re.Pattern[str], type[PasarelaError]], ...]] = (
+    (grpc.StatusCode.UNAVAILABLE, _CONNECTION_LOST, ServerUnreachable),
+    (grpc.StatusCode.UNAVAILABLE, re.compile(r"\bqueue\b", re.IGNORECASE), QueueFull),
+    (grpc.StatusCode.RESOURCE_EXHAUSTED, re.compile(r"message larger than max", re.IGNORECASE), InvalidRequest),
+)
+"""Where one status means several things, the message decides; the first row that fits comes before `BY_STATUS`."""
+
+
+def from_status(status: grpc.StatusCode, message: str, *, url: str, model: str = "") -> PasarelaError:
+    """The error for a status that the server, or the connection to it, reported."""
+    kind = next(
+        (kind for row, pattern, kind in TOLD_APART if row is status and pattern.search(message)),
+        BY_STATUS.get(status, ServerFailure),
+    )
+    if kind is ServerUnreachable:
+        message = f"nothing answers at {url} ({_last_reason(message)})"
+    elif kind is DeadlineExpired and message.lower() in {"", "deadline exceeded"}:
+        message = f"no answer from {url} in the time allowed (timeout_s)"
+    return kind(message or status.name, model=model, status=status)
+
+
+def from_rpc_error(error: grpc.RpcError, *, url: str, model: str = "") -> PasarelaError:
+    """The error for what gRPC raised. Raise it `from` the original."""
+    call = cast("grpc.Call", error)  # every RpcError that reaches a caller is its call, too
+    return from_status(call.code(), call.details() or "", url=url, model=model)
+
+
+def _last_reason(message: str) -> str:
+    """The part of gRPC's nested message that a person can use."""
+    return message.rsplit(": ", 1)[-1].strip(" ]") or message

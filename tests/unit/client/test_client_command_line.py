@@ -1,0 +1,220 @@
+"""`pasarela` as a person or a script uses it: what is printed where, and the exit code."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from PIL import Image
+
+from pasarela_client.__main__ import main
+from pasarela_proto import detection_pb2 as pb
+
+Run = Callable[..., int]
+PROGRAM = [sys.executable, "-m", "pasarela_client"]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("b.png", "a.jpg", "C.JPG"):
+        Image.new("RGB", (640, 480), (90, 120, 150)).save(folder / name)
+    (folder / "notes.txt").write_text("not an image")
+    return folder
+
+
+@pytest.fixture
+def detect(server: Any) -> Run:
+    return lambda *arguments: main(["detect", "--url", server.url, *map(str, arguments)])
+
+
+def test_a_table_for_people(detect: Run, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert detect(photos / "a.jpg") == 0
+    title, header, row = capsys.readouterr().out.splitlines()
+    assert title == f"{photos / 'a.jpg'}  640x480  1 found  3 ms on the server"
+    assert header.split() == ["name", "score", "left", "top", "right", "bottom"]
+    assert row.split() == ["skirt", "0.90", "10", "20", "110", "220"]
+    assert header.index("score") + len("score") == row.index("0.90") + len("0.90")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["{0}/a.jpg", "{0}/b.png"], ["a.jpg", "b.png"]),
+        (["{0}/b.png", "{0}/a.jpg"], ["b.png", "a.jpg"]),
+        (["{0}"], ["C.JPG", "a.jpg", "b.png"]),
+        (["{0}/*.??g"], ["a.jpg", "b.png"]),
+        (["{0}/../**/*.png"], ["b.png"]),
+    ],
+    ids=["files", "in the order given", "folder", "glob", "deep glob"],
+)
+def test_files_folders_and_globs(
+    detect: Run, photos: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], names: list[str]
+) -> None:
+    assert detect("--json", *(argument.format(photos) for argument in arguments)) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [Path(line["image"]).name for line in lines] == names
+
+
+def test_json_lines_hold_everything(detect: Run, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert detect("--json", photos / "a.jpg") == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out) == {
+        "image": str(photos / "a.jpg"),
+        "model": "garments",
+        "version": "3",
+        "width": 640,
+        "height": 480,
+        "detections": [{"name": "skirt", "class_id": 8, "score": 0.9, "box": [10, 20, 110, 220]}],
+        "server_ms": 3.0,
+    }
+    assert captured.err == ""
+
+
+def test_options_reach_the_server(detect: Run, photos: Path, service: Any) -> None:
+    assert detect(photos / "a.jpg", "--conf", 0.5, "--iou", 0.25, "--classes", "long sleeve,3", "--max", 7) == 0
+    options = service.requests[0].options
+    assert (options.confidence, options.iou, options.max_detections) == (0.5, 0.25, 7)
+    assert (list(options.class_names), list(options.class_ids)) == (["long sleeve"], [3])
+
+
+def test_saved_pictures_have_the_boxes_and_the_names_of_the_files(
+    detect: Run, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "a.jpg").write_bytes((photos / "a.jpg").read_bytes())
+    assert detect(photos / "a.jpg", other / "a.jpg", photos / "b.png", "--save", tmp_path / "new" / "found") == 0
+    saved = sorted((tmp_path / "new" / "found").iterdir())
+    assert [path.name for path in saved] == ["a-2.jpg", "a.jpg", "b.png"]
+    assert Image.open(saved[2]).getpixel((10, 120)) != (90, 120, 150)
+    assert f"saved as {saved[0]}" in capsys.readouterr().out
+
+
+def test_saving_never_overwrites_the_images(detect: Run, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (photos / "a.jpg").read_bytes()
+    assert detect(photos / "a.jpg", "--save", photos) == 2
+    assert "would overwrite" in capsys.readouterr().err
+    assert (photos / "a.jpg").read_bytes() == before
+
+
+def test_the_good_ones_are_done_and_the_bad_ones_are_listed(
+    detect: Run, photos: Path, service: Any, make_answer: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stream(frames: Iterator[pb.StreamDetectRequest], context: Any) -> Iterator[pb.StreamDetectResponse]:
+        for frame in frames:
+            if frame.request.image.encoded.startswith(b"not an image"):
+                error = pb.FrameError(code=grpc.StatusCode.INVALID_ARGUMENT.value[0], message="this is no image")
+                yield pb.StreamDetectResponse(frame_index=frame.frame_index, error=error)
+            else:
+                yield pb.StreamDetectResponse(frame_index=frame.frame_index, response=make_answer())
+
+    service.stream = stream
+    missing, nothing = photos / "missing.jpg", photos / "*.webp"
+    assert detect("--json", photos / "a.jpg", missing, photos / "notes.txt", nothing, photos / "b.png") == 1
+    captured = capsys.readouterr()
+    assert [Path(json.loads(line)["image"]).name for line in captured.out.splitlines()] == ["a.jpg", "b.png"]
+    assert captured.err.splitlines() == [
+        f"pasarela: nothing matches {nothing}",
+        f"pasarela: cannot read {missing}: No such file or directory",
+        f"pasarela: {photos / 'notes.txt'}: this is no image",
+        "pasarela: 3 failed, see above",
+    ]
+
+
+def test_a_model_that_is_not_there_is_said_once(
+    detect: Run, photos: Path, service: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = pb.FrameError(code=grpc.StatusCode.NOT_FOUND.value[0], message="there is no model 'x'")
+    service.stream = lambda frames, context: (
+        pb.StreamDetectResponse(frame_index=frame.frame_index, error=error) for frame in frames
+    )
+    assert detect(photos, "--model", "x") == 1
+    assert capsys.readouterr().err == "pasarela: there is no model 'x'\n"
+
+
+@pytest.mark.parametrize("command", [["detect", "{photo}"], ["models"]], ids=["detect", "models"])
+def test_nobody_there_is_one_line_with_what_to_do(
+    command: list[str], photos: Path, unused_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*(part.format(photo=photos / "a.jpg") for part in command), "--url", unused_url]) == 3
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert unused_url in captured.err
+    assert "make serve" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--conf", "2"], "confidence is from 0 to 1"),
+        (["--window", "0"], "window is at least 1"),
+        (["--url", "http://here"], "looks like"),
+    ],
+)
+def test_wrong_values(
+    detect: Run, photos: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert detect(photos / "a.jpg", *arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[], ["detect"], ["detect", "a.jpg", "--confidence"], ["dance"]])
+def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        main(arguments)
+    assert raised.value.code == 2
+    assert "usage: pasarela" in capsys.readouterr().err
+
+
+def test_models_as_a_table(server: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "--url", server.url]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "NAME    VERSION  STATE        REASON",
+        "broken  -        UNAVAILABLE  config.pbtxt:3:7: no such field",
+        "skirts  9        UNAVAILABLE  unloaded",
+        "skirts  10       READY",
+    ]
+
+
+def test_models_as_json(server: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "--json", "--url", server.url]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines[2] == {"name": "skirts", "version": "10", "state": "READY", "reason": ""}
+
+
+def test_a_reader_that_goes_away_is_no_traceback(server: Any, photos: Path) -> None:
+    command = [*PROGRAM, "detect", "--url", server.url, *[str(photos / "a.jpg")] * 500]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline().endswith(b"on the server\n")
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
+def test_ctrl_c_ends_at_once_and_cancels(server: Any, service: Any, photos: Path) -> None:
+    begun = threading.Event()
+
+    def stream(frames: Iterator[pb.StreamDetectRequest], context: Any) -> Iterator[pb.StreamDetectResponse]:
+        for _ in frames:
+            begun.set()
+        yield from ()
+
+    service.stream = stream
+    command = [*PROGRAM, "detect", "--url", server.url, *[str(photos / "a.jpg")] * 20]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert begun.wait(30)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate()
+    assert (process.returncode, errors) == (130, b"")
+    assert service.stream_over.wait(30)

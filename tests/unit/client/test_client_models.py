@@ -1,0 +1,56 @@
+from typing import Any
+
+import pytest
+
+from pasarela_client import Detector, ModelNotFound, ServerUnreachable
+from pasarela_client.models import TensorSpec, describe_model, list_models, parse_class_names
+
+
+def test_models_by_name_and_version(server: Any) -> None:
+    states = list_models(server.url)
+    assert [(state.name, state.version, state.ready) for state in states] == [
+        ("broken", "", False),
+        ("skirts", "9", False),
+        ("skirts", "10", True),
+    ]
+    assert states[0].reason == "config.pbtxt:3:7: no such field"
+
+
+def test_a_model_describes_itself(server: Any) -> None:
+    model = describe_model("skirts", url=server.url)
+    assert (model.name, model.versions, model.platform) == ("skirts", ("10",), "openvino")
+    assert model.inputs == (TensorSpec("images", "FP32", (-1, 3, 320, 320)),)
+    assert model.class_names == {0: "women's skirt", 1: "top"}
+
+
+def test_a_detection_model_has_the_names_of_the_model_under_it(server: Any) -> None:
+    with Detector(server.url, "finder") as detector:
+        assert detector.names == {0: "women's skirt", 1: "top"}
+
+
+def test_an_unknown_model(server: Any) -> None:
+    with pytest.raises(ModelNotFound, match="'nothing'"):
+        describe_model("nothing", url=server.url)
+
+
+def test_nobody_there(unused_url: str) -> None:
+    with pytest.raises(ServerUnreachable, match=unused_url):
+        list_models(unused_url)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "names"),
+    [
+        ("{'names': {0: 'a', 7: 'b'}}", {0: "a", 7: "b"}),
+        ("{'names': ['a', 'b']}", {0: "a", 1: "b"}),
+        ("{'stride': 32}", {}),
+        ("", {}),
+        ("{not python", {}),
+        ("[1]", {}),
+        ("__import__('os').getcwd()", {}),
+        ("{'names': 5}", {}),
+    ],
+    ids=["dictionary", "list", "no names", "nothing", "no literal", "a list of numbers", "code", "a number"],
+)
+def test_class_names_from_metadata(metadata: str, names: dict[int, str]) -> None:
+    assert parse_class_names(metadata) == names
