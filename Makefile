@@ -39,7 +39,7 @@ lint: .venv/.dev  ## style, types, one-way imports, and that the generated stubs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p pasarela_server -p pasarela_client -p pasarela_training
-	$(BIN)/mypy loadtest tests
+	$(BIN)/mypy loadtest
 	$(BIN)/lint-imports
 	PYTHON=$(BIN)/python proto/check.sh
 

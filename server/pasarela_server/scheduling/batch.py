@@ -76,8 +76,6 @@ def split(outputs: Mapping[str, Array], entries: Sequence[Entry]) -> list[Mappin
     total = sum(rows)
     for name, array in outputs.items():
         if array.ndim == 0 or array.shape[0] != total:
-            raise BackendFailure(
-                f"output '{name}' has shape {list(array.shape)} after a batch of {total} rows"
-            )
+            raise BackendFailure(f"output '{name}' has shape {list(array.shape)} after a batch of {total} rows")
     edges = np.cumsum([0, *rows])
     return [{name: array[start:stop] for name, array in outputs.items()} for start, stop in itertools.pairwise(edges)]

@@ -41,9 +41,7 @@ class Scheduler:
             clock: A monotonic clock in seconds.
         """
         if not batched and policy.max_rows != 1:
-            raise ValueError(
-                f"model '{name}' has no batch dimension, yet its policy batches {policy.max_rows} rows"
-            )
+            raise ValueError(f"model '{name}' has no batch dimension, yet its policy batches {policy.max_rows} rows")
         self._name = name
         self._policy = policy
         self._batched = batched

@@ -82,7 +82,7 @@ def _polygons(mask: npt.NDArray[np.bool_]) -> list[list[int]]:
 
 
 def _landmarks(item: Item, mask: npt.NDArray[np.bool_]) -> list[int]:
-    """x, y, v of each, one after the other: v is 2 near visible pixels of the item, 1 where it is hidden, 0 outside the image."""
+    """x, y, v of each in turn: v is 2 near visible pixels of the item, 1 where it is hidden, 0 outside the image."""
     height, width = mask.shape
     near = cv2.dilate(mask.astype(np.uint8), np.ones((7, 7), np.uint8))
     marks: list[int] = []

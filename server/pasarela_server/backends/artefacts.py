@@ -1,0 +1,78 @@
+"""What loading an artefact has in common whatever the framework: imports, missing files, errors, devices."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pasarela_server.backends.reasons import reason
+from pasarela_server.errors import BackendFailure, BackendMissing, InvalidModel, ServingError
+
+_DEVICE = re.compile(r"(cpu)|(?:gpu|cuda)(?::(\d+))?", re.IGNORECASE)
+
+
+def import_framework(module: str, extra: str) -> Any:
+    """Imports a framework by name.
+
+    Args:
+        module: The module to import.
+        extra: The optional dependency of pasarela-server that installs it.
+
+    Raises:
+        BackendMissing: It is not installed, or cannot be imported; the message holds the command that installs it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        absent = isinstance(error, ModuleNotFoundError) and error.name == module
+        why = "is not installed" if absent else f"cannot be imported ({reason(error)})"
+        raise BackendMissing(f'{module} {why}; install it with: pip install "pasarela-server[{extra}]"') from error
+
+
+def require_file(artefact: Path) -> None:
+    """Checks that the artefact is there.
+
+    Raises:
+        InvalidModel: It is missing or empty.
+    """
+    if not artefact.is_file():
+        raise InvalidModel(f"{artefact.name} is missing")
+    if artefact.stat().st_size == 0:
+        raise InvalidModel(f"{artefact.name} is empty")
+
+
+@contextmanager
+def loading(artefact: Path) -> Iterator[None]:
+    """Turns whatever a framework raises while it loads `artefact` into InvalidModel."""
+    try:
+        yield
+    except ServingError:
+        raise
+    except Exception as error:
+        raise InvalidModel(f"{artefact.name} cannot be loaded: {reason(error, artefact)}") from error
+
+
+@contextmanager
+def inferring(framework: str) -> Iterator[None]:
+    """Turns whatever a framework raises while it infers into BackendFailure."""
+    try:
+        yield
+    except Exception as error:
+        raise BackendFailure(f"{framework} failed: {reason(error)}") from error
+
+
+def cuda_index(parameters: Mapping[str, str]) -> int | None:
+    """The CUDA device that the parameter `device` names (`gpu`, `cuda:1`, …); None for the CPU.
+
+    Raises:
+        InvalidModel: It names neither.
+    """
+    device = parameters.get("device", "cpu")
+    match = _DEVICE.fullmatch(device.strip())
+    if match is None:
+        raise InvalidModel(f"parameter 'device' is {device!r}; expected cpu, gpu, or cuda:N")
+    return None if match[1] else int(match[2] or 0)

@@ -1,0 +1,148 @@
+"""Models for ONNX Runtime."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pasarela_server.backends.artefacts import cuda_index, import_framework, inferring, loading, require_file
+from pasarela_server.backends.base import ArtefactSpec, BackendOptions
+from pasarela_server.backends.metadata import exported_precision, parse_properties
+from pasarela_server.errors import BackendMissing, InvalidModel
+from pasarela_server.tensor import Array, DataType, TensorSpec
+
+_DATATYPES = {
+    "tensor(bool)": DataType.BOOL,
+    "tensor(uint8)": DataType.UINT8,
+    "tensor(uint16)": DataType.UINT16,
+    "tensor(uint32)": DataType.UINT32,
+    "tensor(uint64)": DataType.UINT64,
+    "tensor(int8)": DataType.INT8,
+    "tensor(int16)": DataType.INT16,
+    "tensor(int32)": DataType.INT32,
+    "tensor(int64)": DataType.INT64,
+    "tensor(float16)": DataType.FP16,
+    "tensor(float)": DataType.FP32,
+    "tensor(double)": DataType.FP64,
+}
+_FATAL = 4  # what goes wrong is raised; its echo on stderr would only repeat it, with host paths
+
+
+class OnnxRuntimeSession:
+    """One stream of inferences."""
+
+    def __init__(self, inference: Any, output_names: list[str]) -> None:
+        self._inference = inference
+        self._output_names = output_names
+
+    def infer(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        """See `Session.infer`. The outputs are new arrays: ONNX Runtime allocates them for each run."""
+        with inferring("ONNX Runtime"):
+            outputs = self._inference.run(self._output_names, dict(inputs))
+        return dict(zip(self._output_names, outputs, strict=True))
+
+
+class OnnxRuntimeBackend:
+    """A loaded .onnx file.
+
+    With one thread per session, a single InferenceSession serves all: it then has no pool of its own and runs on the
+    threads of its callers, side by side. With more, each session gets an InferenceSession: a pool that is shared would
+    make concurrent runs wait for each other, at the price of the weights being in memory once per session.
+    """
+
+    def __init__(self, ort: Any, artefact: Path, options: BackendOptions) -> None:
+        self._ort = ort
+        self._artefact = artefact
+        self._options = options
+        self._lock = threading.Lock()
+        self._shared = options.threads == 1
+        self._first: Any = self._open()
+        self._first_is_free = True
+        with loading(artefact):
+            self._spec = _read_spec(self._first)
+
+    @property
+    def spec(self) -> ArtefactSpec:
+        """See `Backend.spec`."""
+        return self._spec
+
+    @property
+    def description(self) -> str:
+        """See `Backend.description`."""
+        index = cuda_index(self._options.parameters)
+        device = "CPU" if index is None else f"CUDA {index}"
+        precision = exported_precision(self._spec.metadata, self._spec.inputs)
+        return (
+            f"ONNX Runtime {self._ort.__version__}, {device}, {precision}, "
+            f"{self._options.instances} x {self._options.threads} threads"
+        )
+
+    def session(self) -> OnnxRuntimeSession:
+        """See `Backend.session`."""
+        with self._lock:
+            take_first = self._shared or self._first_is_free
+            self._first_is_free = False
+        inference = self._first if take_first else self._open()
+        return OnnxRuntimeSession(inference, [output.name for output in self._spec.outputs])
+
+    def close(self) -> None:
+        """See `Backend.close`."""
+        self._first = None
+
+    def _open(self) -> Any:
+        ort = self._ort
+        settings = ort.SessionOptions()
+        settings.log_severity_level = _FATAL
+        settings.intra_op_num_threads = self._options.threads
+        settings.inter_op_num_threads = 1
+        # A pool that spins while it has nothing to do takes the cores from the other sessions.
+        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        settings.add_session_config_entry("session.inter_op.allow_spinning", "0")
+        providers = _providers(ort, self._options.parameters)
+        with loading(self._artefact):
+            return ort.InferenceSession(str(self._artefact), settings, providers=providers)
+
+
+class OnnxRuntimeLoader:
+    """Loads .onnx files."""
+
+    name = "onnxruntime"
+    artefact = "model.onnx"
+
+    def load(self, artefact: Path, options: BackendOptions) -> OnnxRuntimeBackend:
+        """See `BackendLoader.load`. The parameter `device` (`cpu`, `gpu`, `cuda:N`) chooses the provider."""
+        ort = import_framework("onnxruntime", extra="onnxruntime")
+        require_file(artefact)
+        return OnnxRuntimeBackend(ort, artefact, options)
+
+
+def _providers(ort: Any, parameters: Mapping[str, str]) -> list[Any]:
+    index = cuda_index(parameters)
+    if index is None:
+        return ["CPUExecutionProvider"]
+    if "CUDAExecutionProvider" not in ort.get_available_providers():
+        raise BackendMissing(
+            "the model asks for a CUDA device, and this build of onnxruntime has no CUDA; "
+            "install it with: pip install onnxruntime-gpu"
+        )
+    return [("CUDAExecutionProvider", {"device_id": index}), "CPUExecutionProvider"]
+
+
+def _read_spec(inference: Any) -> ArtefactSpec:
+    inputs = tuple(_tensor_spec(tensor) for tensor in inference.get_inputs())
+    outputs = tuple(_tensor_spec(tensor) for tensor in inference.get_outputs())
+    return ArtefactSpec(
+        inputs=inputs,
+        outputs=outputs,
+        batched=all(spec.shape[:1] == (-1,) for spec in inputs + outputs),
+        metadata=parse_properties(inference.get_modelmeta().custom_metadata_map),
+    )
+
+
+def _tensor_spec(tensor: Any) -> TensorSpec:
+    datatype = _DATATYPES.get(tensor.type)
+    if datatype is None:
+        raise InvalidModel(f"{tensor.name!r} is a {tensor.type}, which is not served")
+    return TensorSpec(tensor.name, datatype, tuple(size if isinstance(size, int) else -1 for size in tensor.shape))

@@ -1,0 +1,120 @@
+"""Encoded bytes to pixels: JPEG, PNG, WebP and BMP, upright, always RGB.
+
+The header is read first, so an image that is too large is refused before memory is taken for it.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Callable
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+import simplejpeg
+from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+
+from pasarela_server.detection.exif import jpeg_exif, orientation, upright
+from pasarela_server.detection.signature import ImageFormat, describe, image_format
+from pasarela_server.errors import InvalidRequest
+
+RgbImage = npt.NDArray[np.uint8]
+"""(h, w, 3), C-contiguous."""
+
+# Pillow's plugins are called directly: `Image.open` would warn of sizes that its process-wide limit dislikes.
+_PLUGINS: dict[ImageFormat, Callable[[IO[bytes]], ImageFile.ImageFile]] = {
+    ImageFormat.JPEG: JpegImagePlugin.JpegImageFile,
+    ImageFormat.PNG: PngImagePlugin.PngImageFile,
+    ImageFormat.WEBP: WebPImagePlugin.WebPImageFile,
+    ImageFormat.BMP: BmpImagePlugin.BmpImageFile,
+}
+_UNREADABLE = (
+    OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, AttributeError, EOFError, OverflowError,
+    struct.error, zlib.error,
+)  # fmt: skip
+_BACKGROUND = (255, 255, 255)
+
+
+def decode_image(data: bytes | memoryview, *, max_pixels: int = 100_000_000) -> RgbImage:
+    """Decodes an image the way it is meant to be seen.
+
+    EXIF orientation is applied, transparent pixels lie on white, 16-bit samples are cut to 8 bits; of an animation
+    the first frame is taken.
+
+    Args:
+        data: The bytes of a JPEG, PNG, WebP or BMP file.
+        max_pixels: Larger images are refused by their header alone.
+
+    Returns:
+        (h, w, 3) uint8 RGB, C-contiguous, owned by the caller.
+
+    Raises:
+        InvalidRequest: The bytes are no such image, are broken or end early, or the image is too large.
+    """
+    kind = image_format(data)
+    if kind is None:
+        raise InvalidRequest(f"expected a JPEG, PNG, WebP or BMP image, got {describe(data)}")
+    if kind is ImageFormat.JPEG:
+        return _decode_jpeg(data, max_pixels)
+    return _decode_with_pillow(data, kind, max_pixels)
+
+
+def _decode_jpeg(data: bytes | memoryview, max_pixels: int) -> RgbImage:
+    try:
+        height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data, strict=False)
+    except _UNREADABLE as error:
+        raise _unreadable(ImageFormat.JPEG, error) from error
+    _check_size(ImageFormat.JPEG, height, width, max_pixels)
+    if colorspace.upper() in {"CMYK", "YCCK"}:
+        return _decode_with_pillow(data, ImageFormat.JPEG, max_pixels)
+    try:
+        pixels = simplejpeg.decode_jpeg(data, "RGB", strict=True)
+    except ValueError as error:
+        if "premature end" in str(error).lower():
+            raise InvalidRequest("the JPEG image ends early: bytes are missing at its end") from error
+        # Any other complaint may be harmless; Pillow overlooks those, and still refuses what ends early.
+        return _decode_with_pillow(data, ImageFormat.JPEG, max_pixels)
+    return upright(pixels, orientation(jpeg_exif(data)))
+
+
+def _decode_with_pillow(data: bytes | memoryview, kind: ImageFormat, max_pixels: int) -> RgbImage:
+    try:
+        with _PLUGINS[kind](io.BytesIO(data)) as image:
+            _check_size(kind, image.height, image.width, max_pixels)
+            exif = jpeg_exif(data) if kind is ImageFormat.JPEG else image.info.get("exif", b"")
+            image.load()
+            pixels = _to_rgb(image)
+    except Image.DecompressionBombError as error:
+        raise InvalidRequest(f"the {kind.value} image has more than the {max_pixels:,} pixels allowed") from error
+    except _UNREADABLE as error:
+        raise _unreadable(kind, error) from error
+    return upright(pixels, orientation(exif))
+
+
+def _to_rgb(image: Image.Image) -> RgbImage:
+    if image.mode.startswith("I"):
+        samples = np.asarray(image)
+        grey = (np.clip(samples, 0, 0xFFFF) >> 8).astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    if image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in image.info:
+        seen = image.convert("RGBA")
+        canvas = Image.new("RGBA", image.size, (*_BACKGROUND, 255))
+        image = Image.alpha_composite(canvas, seen)
+    return np.array(image.convert("RGB"), np.uint8, order="C")
+
+
+def _check_size(kind: ImageFormat, height: int, width: int, max_pixels: int) -> None:
+    if height < 1 or width < 1:
+        raise InvalidRequest(f"the {kind.value} image has no pixels: its header says {width}x{height}")
+    if height * width > max_pixels:
+        raise InvalidRequest(
+            f"the {kind.value} image of {width}x{height} pixels is larger than the {max_pixels:,} pixels allowed"
+        )
+
+
+def _unreadable(kind: ImageFormat, error: Exception) -> InvalidRequest:
+    early = "truncated" in str(error).lower()
+    what = "ends early: bytes are missing at its end" if early else "is broken or ends early"
+    return InvalidRequest(f"the {kind.value} image {what}")

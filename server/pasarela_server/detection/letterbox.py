@@ -1,0 +1,69 @@
+"""Fitting an image into the network's input and getting boxes back out: one value carries both directions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+PADDING_VALUE = 114
+"""The grey that the networks were trained to see around an image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letterbox:
+    """How one image lies in the network's input. All sizes are (height, width) in pixels.
+
+    The arithmetic, rounding included, is that of Ultralytics' `LetterBox(auto=False, scaleup=True, center=True)`.
+    """
+
+    source: tuple[int, int]
+    target: tuple[int, int]
+    resized: tuple[int, int]
+    """Size of the image after scaling, before padding; at least one each way."""
+    top: int
+    left: int
+
+    @classmethod
+    def fit(cls, source: tuple[int, int], target: tuple[int, int]) -> Letterbox:
+        """The largest placement of `source` in `target` that keeps the aspect ratio, centred."""
+        ratio = min(target[0] / source[0], target[1] / source[1])
+        height = max(round(source[0] * ratio), 1)
+        width = max(round(source[1] * ratio), 1)
+        top = round((target[0] - height) / 2 - 0.1)
+        left = round((target[1] - width) / 2 - 0.1)
+        return cls(source, target, (height, width), top, left)
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Target pixels per source pixel, vertically and horizontally: they differ by rounding."""
+        return self.resized[0] / self.source[0], self.resized[1] / self.source[1]
+
+    def apply(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Scales and pads an image (h, w, 3) of size `source`; returns (*target, 3), C-contiguous, a new array.
+
+        Raises:
+            ValueError: The image is not of size `source`.
+        """
+        if image.shape != (*self.source, 3):
+            raise ValueError(f"this letterbox is for images of shape {(*self.source, 3)}, got {image.shape}")
+        height, width = self.resized
+        canvas = np.full((*self.target, 3), PADDING_VALUE, np.uint8)
+        inside = canvas[self.top : self.top + height, self.left : self.left + width]
+        if self.resized == self.source:
+            inside[:] = image
+        else:
+            inside[:] = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+        return canvas
+
+    def undo(self, boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Brings boxes (n, 4), corners in target pixels, back to source pixels, clipped to the source; a new array."""
+        vertical, horizontal = self.scale
+        height, width = self.source
+        offset = np.array([self.left, self.top, self.left, self.top], np.float32)
+        scale = np.array([horizontal, vertical, horizontal, vertical], np.float32)
+        limit = np.array([width, height, width, height], np.float32)
+        clipped: npt.NDArray[np.float32] = np.clip((boxes - offset) / scale, np.float32(0), limit)
+        return clipped
