@@ -59,7 +59,8 @@ loadtest: .venv/.dev  ## start the server, load it with Locust, leave an HTML re
 train: .venv/.dev  ## from nothing to a published model_repository/ (about an hour on 2 cores)
 	$(BIN)/pasarela-training run --config training/configs/demo.yaml $(ARGS)
 
-docs: .venv/.dev  ## check that the documents' links and commands are right
+docs: .venv/.dev  ## write the generated pages, check links, commands and examples
+	$(BIN)/python docs/generate.py
 	$(BIN)/pytest tests/docs $(ARGS)
 
 clean:  ## remove .venv, caches, runs and reports (never model_repository/)

@@ -1,0 +1,219 @@
+"""The one place that builds and wires: settings in, a running server out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
+
+import cv2
+import grpc
+
+from pasarela_server.backends.loaders import loaders
+from pasarela_server.config.model import ModelConfig
+from pasarela_server.config.plan import DETECTION
+from pasarela_server.config.server import ServerConfig
+from pasarela_server.errors import InvalidModel
+from pasarela_server.observability.http import MetricsServer, Page, text_page
+from pasarela_server.observability.metrics import CONTENT_TYPE, Metrics
+from pasarela_server.observability.startup import ModelLine, StartupReport, next_command
+from pasarela_server.repository.manager import ManagerOptions, ModelManager
+from pasarela_server.repository.pipeline import ImageLimits
+from pasarela_server.repository.readiness import IndexEntry
+from pasarela_server.repository.scan import scan
+from pasarela_server.repository.servable import State
+from pasarela_server.rpc.address import PortUnavailable, authority
+from pasarela_server.rpc.calls import OpenCalls
+from pasarela_server.rpc.detection import DetectionService
+from pasarela_server.rpc.health import HealthService, health_states
+from pasarela_server.rpc.inference import InferenceService
+from pasarela_server.rpc.server import SERVICES, build_server, listen
+from pasarela_server.rpc.status import FailureTable
+
+_log = logging.getLogger("pasarela_server")
+
+_LAST_BYTES_S = 2.0
+"""How long the last responses may take to leave when every request has been answered."""
+
+
+def run(config: ServerConfig) -> int:
+    """Serves until SIGTERM or Ctrl-C, then drains. A second signal ends the process at once.
+
+    Returns:
+        0 after an orderly stop; 1, with one line on stderr, if the server could not start.
+    """
+    cv2.setNumThreads(1)  # images are spread over the pool's threads already
+    try:
+        scan(config.model_repository, allow_empty=config.allow_empty_repository)
+        loading = asyncio.run(_serve(config))
+    except (InvalidModel, PortUnavailable) as error:
+        sys.stderr.write(f"pasarela-server: error: {error}\n")
+        return 1
+    if loading:
+        # A model that is still being loaded cannot be interrupted, and nobody waits for it any more.
+        _log.info("stopped while models were still being loaded")
+        logging.shutdown()
+        os._exit(0)
+    return 0
+
+
+async def _serve(config: ServerConfig) -> bool:
+    """Builds, serves, drains.
+
+    Returns:
+        True if models were still being loaded when the server was stopped.
+    """
+    loop = asyncio.get_running_loop()
+    stop = _stop_signal(loop)
+    metrics, failures, calls, health = Metrics(), FailureTable(), OpenCalls(), HealthService()
+    images = ThreadPoolExecutor(config.cpu_threads, thread_name_prefix="images")
+
+    def publish_health() -> None:
+        health.publish(health_states(models, SERVICES))
+
+    models = ModelManager(
+        config.model_repository,
+        loaders(),
+        images,
+        config.cpu_threads,
+        on_change=lambda _: _post(loop, publish_health),
+        options=ManagerOptions(
+            load_threads=config.model_load_thread_count,
+            allow_empty=config.allow_empty_repository,
+            strict_readiness=config.strict_readiness,
+            limits=ImageLimits(max_pixels=config.max_image_pixels),
+        ),
+    )
+    server = build_server(
+        InferenceService(models, calls, metrics, metadata.version("pasarela-server")),
+        DetectionService(models, calls, metrics, failures),
+        health,
+        failures,
+        config.grpc_max_message_bytes,
+    )
+    grpc_port = listen(server, config.grpc_address, config.grpc_port)
+    pages = _metrics_pages(config, metrics, lambda: not calls.stopping and models.ready())
+    await server.start()
+    if pages is not None:
+        pages.start()
+    loaded = _load(models, loop)
+    await asyncio.wait((stop, loaded), return_when=asyncio.FIRST_COMPLETED)
+    if loaded.done():
+        loaded.result()
+        publish_health()
+        sys.stdout.write(_report(config, models, grpc_port, None if pages is None else pages.port).text())
+        sys.stdout.flush()
+    await stop
+    await _drain(server, calls, health, config.exit_timeout_secs)
+    if pages is not None:
+        pages.close()
+    if not loaded.done():
+        return True
+    await asyncio.to_thread(models.close, _LAST_BYTES_S)
+    images.shutdown()
+    return False
+
+
+async def _drain(server: grpc.aio.Server, calls: OpenCalls, health: HealthService, timeout_s: float) -> None:
+    """Says that the server is going, refuses new requests, and lets open ones finish in the time there is."""
+    health.stop()
+    calls.stop()
+    _log.info("stopping; open requests: %d", len(calls))
+    grace_s: float | None = _LAST_BYTES_S
+    try:
+        await asyncio.wait_for(calls.wait_idle(), timeout_s)
+    except TimeoutError:
+        _log.warning("open requests after %g s, cancelled now: %d", timeout_s, len(calls))
+        grace_s = None
+    health.close()
+    await server.stop(grace_s)
+    _log.info("stopped")
+
+
+def _stop_signal(loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+    """A future that the first SIGTERM or Ctrl-C resolves; the second ends the process."""
+    stop: asyncio.Future[None] = loop.create_future()
+
+    def on_signal(number: signal.Signals) -> None:
+        if stop.done():
+            os._exit(128 + number)
+        stop.set_result(None)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+    return stop
+
+
+def _load(models: ModelManager, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+    """Loads all models, on a thread that does not hold the process back when it ends."""
+    loaded: asyncio.Future[None] = loop.create_future()
+
+    def load() -> None:
+        try:
+            models.load_all()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the event loop must hear of it
+            _post(loop, loaded.set_exception, error)
+        else:
+            _post(loop, loaded.set_result, None)
+
+    threading.Thread(target=load, name="load", daemon=True).start()
+    return loaded
+
+
+def _metrics_pages(config: ServerConfig, metrics: Metrics, ready: Callable[[], bool]) -> MetricsServer | None:
+    """The metrics port, bound; None if it is switched off.
+
+    Raises:
+        PortUnavailable: The port cannot be had.
+    """
+    if not config.allow_metrics:
+        return None
+    try:
+        return MetricsServer(
+            config.metrics_address,
+            config.metrics_port,
+            {
+                "/metrics": lambda: Page(200, CONTENT_TYPE, metrics.exposition()),
+                "/healthz": lambda: text_page("alive"),
+                "/readyz": lambda: text_page("ready") if ready() else text_page("not ready", ok=False),
+            },
+        )
+    except OSError as error:
+        raise PortUnavailable(config.metrics_address, config.metrics_port, "--metrics-port", error) from error
+
+
+def _post(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *arguments: object) -> None:
+    """Runs a call on the event loop, from any thread; a loop that has ended has no use for it."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(call, *arguments)
+
+
+def _report(config: ServerConfig, models: ModelManager, grpc_port: int, metrics_port: int | None) -> StartupReport:
+    entries = models.index()
+    ready = [entry for entry in entries if entry.state is State.READY]
+    configs = {(entry.name, entry.version): models.config(entry.name, entry.version) for entry in ready}
+    detectors = [name for (name, _), model in configs.items() if model.backend == DETECTION]
+    return StartupReport(
+        models=[_line(entry, configs.get((entry.name, entry.version))) for entry in entries],
+        grpc=authority(config.grpc_address, grpc_port),
+        metrics=None if metrics_port is None else authority(config.metrics_address, metrics_port),
+        try_command=next_command(detectors, config.grpc_address, grpc_port),
+    )
+
+
+def _line(entry: IndexEntry, model: ModelConfig | None) -> ModelLine:
+    if model is None:
+        description = entry.reason
+    elif model.backend == DETECTION:
+        description = f"{DETECTION} over {model.parameters.get('model', 'another model')}"
+    else:
+        description = f"{model.backend}, {model.instance_count} x {model.threads_per_instance} threads"
+    version = "-" if entry.version is None else str(entry.version)
+    return ModelLine(entry.name, version, entry.state.value, description)

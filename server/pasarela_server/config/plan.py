@@ -1,0 +1,206 @@
+"""What must be decided before an artefact is opened: which backend, which file, how many instances and threads."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePath
+
+from pasarela_proto import model_config_pb2
+from pasarela_server.config.model import AllVersions, InstanceKind, Latest, Specific, VersionPolicy
+from pasarela_server.errors import InvalidModel
+
+DETECTION = "detection"
+_PLATFORMS = {"onnxruntime_onnx": "onnxruntime", "pytorch_libtorch": "pytorch"}
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPlan:
+    """How to open a model's artefact."""
+
+    name: str
+    backend: str
+    artefact: str
+    """File name in the version's folder."""
+    instance_kind: InstanceKind
+    """CPU or GPU."""
+    instance_count: int
+    threads_per_instance: int
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    input_names: tuple[str, ...] = ()
+    output_names: tuple[str, ...] = ()
+    decisions: tuple[str, ...] = ()
+    """For people: what was chosen, and why."""
+
+
+def check_name(written: model_config_pb2.ModelConfig, folder: str, source: str) -> None:
+    """Refuses a name that differs from the folder's.
+
+    Raises:
+        InvalidModel: They differ.
+    """
+    if written.name and written.name != folder:
+        raise InvalidModel(
+            f"{source}: name is {written.name!r}, but the model's folder is called {folder!r}; "
+            "make them equal, or leave the name out"
+        )
+
+
+def written_backend(written: model_config_pb2.ModelConfig, source: str) -> str | None:
+    """The backend that a configuration names, by `backend` or by the older `platform`; None if by neither.
+
+    Raises:
+        InvalidModel: The platform is none of a backend here, or of another than the one named.
+    """
+    if not written.platform:
+        return written.backend or None
+    by_platform = _PLATFORMS.get(written.platform)
+    if by_platform is None:
+        raise InvalidModel(
+            f"{source}: platform {written.platform!r} is not supported; remove it and name a backend, "
+            f"or write one of {', '.join(_PLATFORMS)}"
+        )
+    if written.backend and written.backend != by_platform:
+        raise InvalidModel(
+            f"{source}: backend {written.backend!r} and platform {written.platform!r} disagree; remove the platform"
+        )
+    return by_platform
+
+
+def version_policy(written: model_config_pb2.ModelConfig, source: str) -> VersionPolicy:
+    """The version policy that a configuration asks for; the latest one if it says nothing.
+
+    Raises:
+        InvalidModel: `specific` without versions, or with one that is no positive number.
+    """
+    policy = written.version_policy
+    match policy.WhichOneof("policy_choice"):
+        case "all":
+            return AllVersions()
+        case "specific":
+            if not policy.specific.versions or min(policy.specific.versions) < 1:
+                raise InvalidModel(f"{source}: version_policy.specific needs versions, positive whole numbers")
+            return Specific(frozenset(policy.specific.versions))
+        case _:
+            return Latest(policy.latest.num_versions or 1)
+
+
+def plan_load(
+    written: model_config_pb2.ModelConfig,
+    folder: str,
+    files: Collection[str],
+    artefacts: Mapping[str, str],
+    cores: int,
+    source: str,
+) -> LoadPlan:
+    """Plans how to load one version of a raw model.
+
+    Args:
+        written: Its configuration; an empty one if there is no config.pbtxt.
+        folder: The name of the model's folder.
+        files: Names of the files in the version's folder.
+        artefacts: By backend, the name of the file that it loads.
+        cores: Cores to plan with.
+        source: What messages call the configuration.
+
+    Raises:
+        InvalidModel: The backend is unknown or cannot be told from the files; or an instance group asks for something
+            that cannot be done.
+    """
+    check_name(written, folder, source)
+    backend = written_backend(written, source) or _backend_of(files, artefacts, folder)
+    if backend not in artefacts:
+        raise InvalidModel(
+            f"{source}: there is no backend {backend!r}; there are {', '.join([*sorted(artefacts), DETECTION])}"
+        )
+    artefact = written.default_model_filename or artefacts[backend]
+    if PurePath(artefact).name != artefact:
+        raise InvalidModel(f"{source}: default_model_filename {artefact!r} must be a file name, not a path")
+    parameters = {key: value.string_value for key, value in written.parameters.items()}
+    kind, count = _instance_group(written, source)
+    kind = _device_kind(kind, parameters.get("device"), source)
+    instances, threads, why = choose_instances(kind, count, cores)
+    return LoadPlan(
+        name=folder,
+        backend=backend,
+        artefact=artefact,
+        instance_kind=kind,
+        instance_count=instances,
+        threads_per_instance=threads,
+        parameters=parameters,
+        input_names=tuple(tensor.name for tensor in written.input),
+        output_names=tuple(tensor.name for tensor in written.output),
+        decisions=(why,),
+    )
+
+
+def choose_instances(kind: InstanceKind, count: int, cores: int) -> tuple[int, int, str]:
+    """Chooses instances and threads of each.
+
+    On a CPU, streams that run side by side deliver more than one with many threads, and more than batches do: one
+    thread each, as many as there are cores. On a GPU one instance keeps the device busy.
+
+    Args:
+        kind: Where the instances run.
+        count: How many are written; 0 if none is.
+        cores: Cores to plan with.
+
+    Returns:
+        Instances, threads of each, and the reason for people.
+    """
+    if kind is InstanceKind.GPU:
+        return count or 1, 1, f"instances: {count or 1} on the GPU"
+    instances = count or cores
+    threads = max(1, cores // instances)
+    reason = "as written" if count else "one a core"
+    return instances, threads, f"instances: {instances} with {_plural(threads, 'thread')} each, {reason}"
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _backend_of(files: Collection[str], artefacts: Mapping[str, str], folder: str) -> str:
+    found = sorted(backend for backend, artefact in artefacts.items() if artefact in files)
+    known = ", ".join(f"{artefact} ({backend})" for backend, artefact in sorted(artefacts.items()))
+    if not found:
+        raise InvalidModel(
+            f"model {folder!r}: the version's folder holds no model file; put one of these there: {known}; "
+            "or name the file with default_model_filename and the backend in config.pbtxt"
+        )
+    if len(found) > 1:
+        raise InvalidModel(
+            f"model {folder!r}: the version's folder holds model files of {' and '.join(found)}; "
+            "name the backend in config.pbtxt, or leave one file"
+        )
+    return found[0]
+
+
+def _device_kind(kind: InstanceKind, device: str | None, source: str) -> InstanceKind:
+    """Where instances run: as the group says, else as the parameter `device` does, else on the CPU."""
+    if device is None:
+        return InstanceKind.CPU if kind is InstanceKind.AUTO else kind
+    named = InstanceKind.GPU if device.lower().startswith(("gpu", "cuda")) else InstanceKind.CPU
+    if kind not in (InstanceKind.AUTO, named):
+        raise InvalidModel(f"{source}: instance_group.kind {kind.value} and parameter device {device!r} disagree")
+    return named
+
+
+def _instance_group(written: model_config_pb2.ModelConfig, source: str) -> tuple[InstanceKind, int]:
+    if not written.instance_group:
+        return InstanceKind.AUTO, 0
+    if len(written.instance_group) > 1:
+        raise InvalidModel(
+            f"{source}: {len(written.instance_group)} instance groups; Pasarela serves one, remove the rest"
+        )
+    group = written.instance_group[0]
+    if group.count < 0:
+        raise InvalidModel(f"{source}: instance_group.count is {group.count}; it must be positive")
+    kind = model_config_pb2.ModelInstanceGroup.Kind.Name(group.kind)
+    try:
+        return InstanceKind(kind), group.count
+    except ValueError:
+        raise InvalidModel(
+            f"{source}: instance_group.kind {kind} is not supported by Pasarela; "
+            f"write one of {', '.join(each.value for each in InstanceKind)}"
+        ) from None

@@ -1,0 +1,148 @@
+"""The server's settings: flags win over environment variables, and these over defaults.
+
+The fields of `ServerConfig` are the one table from which flags, environment variables and help are made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from pasarela_server.config import values
+from pasarela_server.config.cores import available_cores
+
+ENVIRONMENT_PREFIX = "PASARELA_"
+DEFAULT_REPOSITORY = Path("model_repository")
+
+
+class InvalidSetting(ValueError):
+    """A flag or an environment variable has a value that it cannot take, or one that is needed is missing."""
+
+
+def _says(read: Callable[[str], Any], value: str, help_text: str) -> Mapping[str, Any]:
+    """What a field knows beside its type: how its text is read, what stands for the value in the help, the help."""
+    return {"read": read, "value": value, "help": help_text}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerConfig:
+    """Everything that can be set about a server process. Flags are named as tritonserver's where it has one."""
+
+    model_repository: Path = field(
+        metadata=_says(
+            values.folder, "PATH", "folder that holds the models (default: ./model_repository, if it is there)"
+        )
+    )
+    allow_empty_repository: bool = field(
+        default=False, metadata=_says(values.switch, "BOOL", "start, and be ready, with no model at all")
+    )
+    grpc_address: str = field(
+        default="0.0.0.0",  # noqa: S104 - as tritonserver does, and the help says it
+        metadata=_says(
+            values.address,
+            "ADDRESS",
+            "interface that gRPC listens on; 0.0.0.0 is all of them, as in tritonserver: "
+            "set 127.0.0.1 to serve this machine only",
+        ),
+    )
+    grpc_port: int = field(default=8001, metadata=_says(values.port, "PORT", "port for gRPC; 0 takes any free one"))
+    grpc_max_message_bytes: int = field(
+        default=128 * 2**20,
+        metadata=_says(values.whole_number(1024, 2**31 - 1), "BYTES", "largest gRPC message that is taken or sent"),
+    )
+    allow_metrics: bool = field(
+        default=True, metadata=_says(values.switch, "BOOL", "offer Prometheus metrics over HTTP")
+    )
+    metrics_address: str = field(
+        default="",
+        metadata=_says(values.address, "ADDRESS", "interface that the metrics listen on (default: that of gRPC)"),
+    )
+    metrics_port: int = field(
+        default=8002, metadata=_says(values.port, "PORT", "port for the metrics; 0 takes any free one")
+    )
+    strict_readiness: bool = field(
+        default=True,
+        metadata=_says(
+            values.switch,
+            "BOOL",
+            "be ready only when every model is; false: be ready as soon as loading is over, whatever failed",
+        ),
+    )
+    exit_timeout_secs: int = field(
+        default=30,
+        metadata=_says(values.whole_number(0), "SECONDS", "how long a stop waits for requests that still run"),
+    )
+    model_load_thread_count: int = field(
+        default=4, metadata=_says(values.whole_number(1, 256), "COUNT", "models that are loaded at the same time")
+    )
+    cpu_threads: int = field(
+        default_factory=available_cores,
+        metadata=_says(
+            values.whole_number(1, 4096),
+            "COUNT",
+            "cores to plan with, for models and for images (default: those that the process may use)",
+        ),
+    )
+    max_image_pixels: int = field(
+        default=64_000_000,
+        metadata=_says(values.whole_number(1), "PIXELS", "largest image, width times height, that is decoded"),
+    )
+    log_verbose: int = field(
+        default=0,
+        metadata=_says(values.whole_number(0), "LEVEL", "0: what whoever runs it wants to know; 1: every request too"),
+    )
+
+
+def settings() -> tuple[Field[Any], ...]:
+    """The fields of `ServerConfig` in the order of the help."""
+    return fields(ServerConfig)
+
+
+def flag(name: str) -> str:
+    """The flag of a setting: `--grpc-port` of `grpc_port`."""
+    return "--" + name.replace("_", "-")
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting: `PASARELA_GRPC_PORT` of `grpc_port`."""
+    return ENVIRONMENT_PREFIX + name.upper()
+
+
+def resolve(
+    flags: Mapping[str, str], environment: Mapping[str, str], default_repository: Path = DEFAULT_REPOSITORY
+) -> ServerConfig:
+    """Makes the settings of a process from what was said, most specific first.
+
+    Args:
+        flags: Texts by setting name, from the command line.
+        environment: The process's environment; only `PASARELA_*` names of settings are read.
+        default_repository: Served if nothing else was named and it is a folder.
+
+    Raises:
+        InvalidSetting: A text cannot be read, or no repository was named and there is none at the default.
+    """
+    chosen: dict[str, Any] = {}
+    for setting in settings():
+        name = setting.name
+        if name in flags:
+            chosen[name] = _read(setting, flags[name], flag(name))
+        elif environment.get(variable(name)):
+            chosen[name] = _read(setting, environment[variable(name)], variable(name))
+    if "model_repository" not in chosen:
+        if not default_repository.is_dir():
+            raise InvalidSetting(
+                f"no model repository: there is no folder {str(default_repository)!r} here; "
+                f"name one with {flag('model_repository')} PATH or {variable('model_repository')}"
+            )
+        chosen["model_repository"] = default_repository
+    config = ServerConfig(**chosen)
+    return replace(config, metrics_address=config.metrics_address or config.grpc_address)
+
+
+def _read(setting: Field[Any], text: str, said_by: str) -> Any:
+    try:
+        return setting.metadata["read"](text)
+    except ValueError as error:
+        raise InvalidSetting(f"{said_by}: {error}, got {text!r}") from None

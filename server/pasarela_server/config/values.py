@@ -1,0 +1,55 @@
+"""Reads the values of flags and environment variables. Each reader raises ValueError that says what it expects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+_TRUE = {"true", "1", "yes", "on"}
+_FALSE = {"false", "0", "no", "off"}
+
+
+def switch(text: str) -> bool:
+    """Reads true or false."""
+    word = text.strip().lower()
+    if word not in _TRUE | _FALSE:
+        raise ValueError("expected true or false")
+    return word in _TRUE
+
+
+def port(text: str) -> int:
+    """Reads a TCP port; 0 stands for any free one."""
+    return whole_number(0, 65535)(text)
+
+
+def address(text: str) -> str:
+    """Reads the address of an interface: anything but an empty text or one with a port."""
+    host = text.strip()
+    if not host or "/" in host or (host.count(":") == 1 and not host.startswith("[")):
+        raise ValueError("expected an address without a port, like 0.0.0.0, 127.0.0.1 or ::")
+    return host
+
+
+def folder(text: str) -> Path:
+    """Reads a path; whether there is something behind it shows when it is opened."""
+    if not text.strip():
+        raise ValueError("expected a path")
+    return Path(text).expanduser()
+
+
+def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
+    """A reader of whole numbers from `least` to `most`; underscores may group the digits."""
+    expected = (
+        f"expected a whole number from {least} to {most}" if most else f"expected a whole number, at least {least}"
+    )
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise ValueError(expected) from None
+        if number < least or (most is not None and number > most):
+            raise ValueError(expected)
+        return number
+
+    return read

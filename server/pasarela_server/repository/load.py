@@ -1,0 +1,136 @@
+"""Loads one version of a raw model: open the artefact, complete the configuration, warm up, start the scheduler."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from pasarela_server.backends.base import ArtefactSpec, BackendLoader, BackendOptions, Session
+from pasarela_server.config.complete import complete
+from pasarela_server.config.model import InstanceKind, ModelConfig
+from pasarela_server.config.plan import plan_load
+from pasarela_server.detection.yolo import YoloDetector
+from pasarela_server.errors import InvalidModel, ServingError
+from pasarela_server.repository.desired import DesiredModel
+from pasarela_server.repository.labels import read_labels
+from pasarela_server.repository.pipeline import ImageLimits
+from pasarela_server.repository.raw import RawServable
+from pasarela_server.repository.servable import Loaded
+from pasarela_server.repository.warmup import warmup_inputs
+from pasarela_server.scheduling.policy import BatchingPolicy
+from pasarela_server.scheduling.scheduler import Scheduler
+
+
+def load_raw(
+    desired: DesiredModel,
+    number: int,
+    folder: Path,
+    loaders: Mapping[str, BackendLoader],
+    cpu_threads: int,
+    pool: Executor,
+    limits: ImageLimits,
+) -> Loaded:
+    """Loads one version. Blocks; leaves nothing behind if it fails.
+
+    Args:
+        desired: The model, its configuration as written.
+        number: The version.
+        folder: The version's folder.
+        loaders: By backend name.
+        cpu_threads: Cores to plan with.
+        pool: Runs the work on pixels.
+        limits: Bounds on images.
+
+    Raises:
+        BackendMissing: The framework is not installed.
+        InvalidModel: Configuration or artefact cannot be served.
+    """
+    artefacts = {name: loader.artefact for name, loader in loaders.items()}
+    files = {entry.name for entry in folder.iterdir()}
+    plan = plan_load(desired.written, desired.name, files, artefacts, cpu_threads, desired.source)
+    options = BackendOptions(
+        instances=plan.instance_count,
+        threads=plan.threads_per_instance,
+        parameters={**({"device": "gpu"} if plan.instance_kind is InstanceKind.GPU else {}), **plan.parameters},
+        input_names=plan.input_names,
+        output_names=plan.output_names,
+    )
+    with ExitStack() as undo:
+        backend = loaders[plan.backend].load(folder / plan.artefact, options)
+        undo.callback(backend.close)
+        completed = complete(desired.written, backend.spec, plan, desired.source)
+        config = completed.config
+        detector = _detector(config, backend.spec, desired)
+        sessions = [backend.session() for _ in range(config.instance_count)]
+        warm = _warm_up(config, sessions, detector)
+        scheduler = Scheduler(config.name, sessions, batching_policy(config), batched=config.max_batch_size > 0)
+        scheduler.start()
+        undo.pop_all()
+    servable = RawServable(config, number, backend, scheduler, detector, pool, limits)
+    return Loaded(servable, (backend.description, *completed.decisions, *warm, _detects(detector)))
+
+
+def batching_policy(config: ModelConfig) -> BatchingPolicy:
+    """What the scheduler is told of a model's configuration. Pure."""
+    batching = config.dynamic_batching
+    max_rows = max(1, config.max_batch_size)
+    if batching is None:
+        # A request may have several rows, yet the next one is not waited for nor taken along: one row is preferred.
+        return BatchingPolicy(max_rows=max_rows, preferred_rows=(1,), max_queue_requests=config.max_queue_requests)
+    return BatchingPolicy(
+        max_rows=max_rows,
+        preferred_rows=batching.preferred_batch_sizes,
+        max_queue_delay_s=batching.max_queue_delay_us / 1e6,
+        max_queue_requests=config.max_queue_requests,
+    )
+
+
+def _detector(config: ModelConfig, artefact: ArtefactSpec, desired: DesiredModel) -> YoloDetector | str:
+    """What makes a detector of the model; or why it is none."""
+    # The written shape may be narrower than the artefact's: the detector has to send what the door lets pass.
+    spec = replace(artefact, inputs=config.inputs)
+    for filename in config.label_filenames.values():
+        spec = replace(spec, metadata={**spec.metadata, "names": _labels(desired, filename, spec)})
+    try:
+        detector = YoloDetector.from_spec(spec)
+    except InvalidModel as error:
+        return str(error)
+    if detector is None:
+        return "its artefact carries no detection metadata (task: detect)"
+    rows = config.inputs[0].shape[0]
+    if rows not in (-1, 1):
+        return f"its batch is fixed at {rows}, and detection sends one image: export it with batch 1 or a dynamic batch"
+    return detector
+
+
+def _labels(desired: DesiredModel, filename: str, spec: ArtefactSpec) -> dict[int, str]:
+    labels = read_labels(desired.folder, filename, desired.source)
+    names = spec.metadata.get("names")
+    if isinstance(names, Mapping | Sequence) and len(names) != len(labels):
+        raise InvalidModel(
+            f"{desired.source}: label_filename {filename!r} has {len(labels)} names, the model file has {len(names)}"
+        )
+    return dict(enumerate(labels))
+
+
+def _warm_up(config: ModelConfig, sessions: Sequence[Session], detector: YoloDetector | str) -> tuple[str, ...]:
+    size = None if isinstance(detector, str) else detector.image_size
+    inputs = warmup_inputs(config.inputs, size, batched=config.max_batch_size > 0)
+    if inputs is None:
+        return ("no warm-up: sizes vary and nothing says which are usual",)
+    for session in sessions:
+        try:
+            session.infer(inputs)
+        except ServingError as error:
+            raise InvalidModel(f"model {config.name!r}: a first inference with zeros failed: {error}") from error
+    return ()
+
+
+def _detects(detector: YoloDetector | str) -> str:
+    if isinstance(detector, str):
+        return f"no detector: {detector}"
+    height, width = detector.image_size
+    return f"detects {len(detector.names)} classes at {width}x{height}"

@@ -1,0 +1,216 @@
+"""From an image to its detections: decode and letterbox, the raw model, suppression and the way back."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from pasarela_server.detection.detections import Detections
+from pasarela_server.detection.image import RgbImage, decode_image
+from pasarela_server.detection.letterbox import Letterbox
+from pasarela_server.detection.options import DetectOptions
+from pasarela_server.detection.yolo import YoloDetector
+from pasarela_server.errors import DeadlineExpired, InvalidRequest, QueueFull
+from pasarela_server.repository.result import DetectOverrides, DetectResult, ImageSource
+from pasarela_server.scheduling.batch import BatchAnswer
+from pasarela_server.tensor import Array
+
+
+class RawModel(Protocol):
+    """The part of a raw servable that detection needs."""
+
+    def require_detector(self) -> YoloDetector:
+        """What knows how to talk to the network; raises InvalidRequest if the model is no detector."""
+        ...
+
+    async def execute(self, inputs: dict[str, Array], rows: int, deadline_monotonic_s: float | None) -> BatchAnswer:
+        """Queues one request and waits for its answer."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLimits:
+    """Bounds on what images may cost."""
+
+    max_pixels: int = 64_000_000
+    """Width times height of one image."""
+    max_waiting: int = 256
+    """Images of one model that may wait to be decoded; one more is refused."""
+
+
+class DetectionPipeline:
+    """Detects on one raw model. Used on the event loop only; the work on pixels happens on the pool.
+
+    If the client goes away, the task that awaits `detect` is cancelled: what waits is dropped, what runs on the pool
+    runs to its end and is thrown away.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        version: int,
+        raw: Callable[[], AbstractContextManager[RawModel]],
+        pool: Executor,
+        defaults: DetectOptions,
+        limits: ImageLimits,
+    ) -> None:
+        """Builds the pipeline.
+
+        Args:
+            model: The name that answers carry, and messages.
+            version: The version that answers carry.
+            raw: Pins the raw model for one request.
+            pool: Runs the work on pixels. Its owner shuts it down.
+            defaults: What holds where a request says nothing.
+            limits: Bounds on images.
+        """
+        self._model = model
+        self._version = version
+        self._raw = raw
+        self._pool = pool
+        self._defaults = defaults
+        self._limits = limits
+        self._waiting = 0
+
+    async def detect(
+        self, image: ImageSource, overrides: DetectOverrides, deadline_monotonic_s: float | None
+    ) -> DetectResult:
+        """Finds the objects in one image.
+
+        Raises:
+            InvalidRequest: The image cannot be decoded, or the options are impossible.
+            QueueFull: Too many images wait already.
+            DeadlineExpired: The deadline passed.
+            ModelUnavailable: The raw model is not ready.
+            BackendFailure: The framework raised.
+        """
+        with self._raw() as raw:
+            detector = raw.require_detector()
+            options = choose_options(self._model, detector.names, self._defaults, overrides)
+            prepared = await self._prepare(image, detector, deadline_monotonic_s)
+            inputs = {detector.input_name: prepared.array}
+            answer = await raw.execute(inputs, 1, deadline_monotonic_s)
+            output = answer.outputs[detector.output_name][0]
+            found = await asyncio.get_running_loop().run_in_executor(
+                self._pool, _finish, detector, output, prepared.letterbox, options
+            )
+        timings = answer.timings.with_(
+            preprocess_ns=prepared.elapsed_ns,
+            queue_ns=answer.timings.queue_ns + prepared.waited_ns,
+            postprocess_ns=found.elapsed_ns,
+        )
+        return DetectResult(
+            model_name=self._model,
+            model_version=self._version,
+            detections=found.detections,
+            names=detector.names,
+            image_height=prepared.height,
+            image_width=prepared.width,
+            timings=timings,
+        )
+
+    async def _prepare(
+        self, image: ImageSource, detector: YoloDetector, deadline_monotonic_s: float | None
+    ) -> _Prepared:
+        if self._waiting >= self._limits.max_waiting:
+            raise QueueFull(
+                f"model {self._model!r}: {self._waiting} images wait already, which is its limit; send fewer at a time"
+            )
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._pool, _prepare, self._model, image, detector, self._limits.max_pixels, deadline_monotonic_s,
+                time.perf_counter_ns(),
+            )  # fmt: skip
+        finally:
+            self._waiting -= 1
+
+
+def choose_options(
+    model: str, names: tuple[str, ...], defaults: DetectOptions, overrides: DetectOverrides
+) -> DetectOptions:
+    """The options of one request: what it says, else the model's defaults.
+
+    Raises:
+        InvalidRequest: A value is impossible, or a class is unknown.
+    """
+    for name in overrides.class_names:
+        if name not in names:
+            raise InvalidRequest(f"model {model!r} knows no class {name!r}; it knows {', '.join(map(repr, names))}")
+    for class_id in overrides.class_ids:
+        if not 0 <= class_id < len(names):
+            raise InvalidRequest(f"model {model!r} knows no class id {class_id}; it knows 0 to {len(names) - 1}")
+    class_ids = {*overrides.class_ids, *(names.index(name) for name in overrides.class_names)}
+    try:
+        return DetectOptions(
+            confidence=defaults.confidence if overrides.confidence is None else overrides.confidence,
+            iou=defaults.iou if overrides.iou is None else overrides.iou,
+            max_detections=defaults.max_detections if overrides.max_detections is None else overrides.max_detections,
+            class_ids=tuple(sorted(class_ids)) if class_ids else defaults.class_ids,
+        )
+    except InvalidRequest as error:
+        raise InvalidRequest(f"model {model!r}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    array: Array
+    letterbox: Letterbox
+    height: int
+    width: int
+    waited_ns: int
+    elapsed_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    detections: Detections
+    elapsed_ns: int
+
+
+def _prepare(
+    model: str,
+    image: ImageSource,
+    detector: YoloDetector,
+    max_pixels: int,
+    deadline_monotonic_s: float | None,
+    submitted_ns: int,
+) -> _Prepared:
+    """Runs on the pool. The image's bytes are only read."""
+    began_ns = time.perf_counter_ns()
+    if deadline_monotonic_s is not None and time.monotonic() >= deadline_monotonic_s:
+        raise DeadlineExpired(f"model {model!r}: the deadline passed before the image was decoded")
+    try:
+        pixels = (
+            _check_pixels(image, max_pixels)
+            if isinstance(image, np.ndarray)
+            else decode_image(image, max_pixels=max_pixels)
+        )
+    except InvalidRequest as error:
+        raise InvalidRequest(f"model {model!r}: {error}") from error
+    array, letterbox = detector.preprocess(pixels)
+    height, width = pixels.shape[:2]
+    return _Prepared(array, letterbox, height, width, began_ns - submitted_ns, time.perf_counter_ns() - began_ns)
+
+
+def _finish(detector: YoloDetector, output: Array, letterbox: Letterbox, options: DetectOptions) -> _Found:
+    """Runs on the pool."""
+    began_ns = time.perf_counter_ns()
+    detections = detector.postprocess(output, letterbox, options)
+    return _Found(detections, time.perf_counter_ns() - began_ns)
+
+
+def _check_pixels(image: RgbImage, max_pixels: int) -> RgbImage:
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise InvalidRequest(f"pixels must be UINT8 of shape [height, width, 3], got {image.dtype} {list(image.shape)}")
+    height, width, _ = image.shape
+    if not 1 <= height * width <= max_pixels:
+        raise InvalidRequest(f"an image has from 1 to {max_pixels:,} pixels, got {width}x{height}")
+    return image

@@ -1,0 +1,134 @@
+"""A loaded version of a raw model: tensors in, tensors out; and images in, if its artefact says that it detects."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from contextlib import nullcontext
+
+from pasarela_server.backends.base import Backend
+from pasarela_server.backends.limits import check_spatial
+from pasarela_server.config.model import ModelConfig
+from pasarela_server.detection.options import DetectOptions
+from pasarela_server.detection.yolo import YoloDetector
+from pasarela_server.errors import InvalidRequest
+from pasarela_server.repository.door import check_request
+from pasarela_server.repository.pipeline import DetectionPipeline, ImageLimits
+from pasarela_server.repository.result import DetectOverrides, DetectResult, ImageSource
+from pasarela_server.request import InferRequest, InferResponse
+from pasarela_server.scheduling.batch import BatchAnswer
+from pasarela_server.scheduling.scheduler import Scheduler
+from pasarela_server.tensor import Array, Tensor
+
+_NO_OVERRIDES = DetectOverrides()
+
+
+class RawServable:
+    """Owns its backend and its scheduler, which is running when it is handed over."""
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        version: int,
+        backend: Backend,
+        scheduler: Scheduler,
+        detector: YoloDetector | str,
+        pool: Executor,
+        limits: ImageLimits,
+    ) -> None:
+        """Puts the parts together.
+
+        Args:
+            config: The complete configuration.
+            version: The version's number.
+            backend: The loaded artefact.
+            scheduler: Runs the backend's sessions.
+            detector: What makes a detector of the model; or why it is none.
+            pool: Runs the work on pixels.
+            limits: Bounds on images.
+        """
+        self._config = config
+        self._version = version
+        self._backend = backend
+        self._scheduler = scheduler
+        self._detector = detector
+        self._pipeline = DetectionPipeline(
+            config.name, version, lambda: nullcontext(self), pool, DetectOptions(), limits
+        )
+        self._outputs = {spec.name: spec.datatype for spec in config.outputs}
+
+    @property
+    def config(self) -> ModelConfig:
+        """The configuration in force."""
+        return self._config
+
+    @property
+    def version(self) -> int:
+        """The version's number."""
+        return self._version
+
+    @property
+    def waiting(self) -> int:
+        """Requests in the queue now."""
+        return self._scheduler.waiting
+
+    @property
+    def detector(self) -> YoloDetector | None:
+        """What knows how to talk to the network; None if the model is no detector."""
+        return None if isinstance(self._detector, str) else self._detector
+
+    def require_detector(self) -> YoloDetector:
+        """The detector.
+
+        Raises:
+            InvalidRequest: The model is none; with the reason.
+        """
+        if isinstance(self._detector, str):
+            raise InvalidRequest(
+                f"model {self._config.name!r} is no detection model: {self._detector}; send it tensors with ModelInfer"
+            )
+        return self._detector
+
+    async def infer(self, request: InferRequest) -> InferResponse:
+        """Answers a request. Cancelling the awaiting task drops the request from the queue.
+
+        Raises:
+            InvalidRequest: It does not fit the model.
+            QueueFull: Too many requests wait.
+            DeadlineExpired: The deadline passed in the queue.
+            ServerStopping: The server drains.
+            BackendFailure: The framework raised.
+        """
+        rows = check_request(self._config, request)
+        inputs = {tensor.name: tensor.array for tensor in request.inputs}
+        try:
+            check_spatial(self._backend.spec, inputs)
+        except InvalidRequest as error:
+            raise InvalidRequest(f"model {self._config.name!r}: {error}") from error
+        answer = await self.execute(inputs, rows, request.deadline_monotonic_s)
+        wanted = request.requested_outputs or tuple(self._outputs)
+        outputs = tuple(Tensor(name, self._outputs[name], answer.outputs[name]) for name in wanted)
+        return InferResponse(self._config.name, self._version, outputs, request.id, answer.timings)
+
+    async def execute(self, inputs: Mapping[str, Array], rows: int, deadline_monotonic_s: float | None) -> BatchAnswer:
+        """Queues inputs that are known to fit and waits for the outputs; raises as `infer` does."""
+        return await asyncio.wrap_future(self._scheduler.submit(inputs, rows, deadline_monotonic_s))
+
+    async def detect(
+        self,
+        image: ImageSource,
+        overrides: DetectOverrides = _NO_OVERRIDES,
+        deadline_monotonic_s: float | None = None,
+    ) -> DetectResult:
+        """Finds the objects in an image; see `DetectionPipeline.detect`."""
+        return await self._pipeline.detect(image, overrides, deadline_monotonic_s)
+
+    def stop(self, *, drain: bool) -> None:
+        """Stops the scheduler and blocks until its threads have ended."""
+        self._scheduler.stop(drain=drain)
+
+    def close(self) -> None:
+        """Stops the scheduler and frees the artefact. Blocks."""
+        self._scheduler.stop(drain=True)
+        self._backend.close()

@@ -1,0 +1,196 @@
+"""A version's life: its state, what it serves while it is READY, and the handles that keep it alive."""
+
+from __future__ import annotations
+
+import enum
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from pasarela_server.config.model import ModelConfig
+from pasarela_server.errors import BackendMissing, ModelUnavailable
+from pasarela_server.repository.result import DetectOverrides, DetectResult, ImageSource
+from pasarela_server.request import InferRequest, InferResponse
+
+_LOG = logging.getLogger("pasarela_server.repository")
+
+
+class State(enum.Enum):
+    """Where a version is in its life; the value is the name in the repository index."""
+
+    UNKNOWN = "UNKNOWN"
+    LOADING = "LOADING"
+    READY = "READY"
+    UNLOADING = "UNLOADING"
+    UNAVAILABLE = "UNAVAILABLE"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A state and why."""
+
+    state: State
+    reason: str = ""
+    """For people: why it is not READY. Holds nothing of the server's inside."""
+    backend_missing: bool = False
+    """True if only the framework is not installed: that does not hold readiness back."""
+
+
+class Servable(Protocol):
+    """A loaded version."""
+
+    @property
+    def config(self) -> ModelConfig:
+        """The configuration in force."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """The version's number."""
+        ...
+
+    async def infer(self, request: InferRequest) -> InferResponse:
+        """Answers a request in tensors."""
+        ...
+
+    async def detect(
+        self,
+        image: ImageSource,
+        overrides: DetectOverrides = ...,
+        deadline_monotonic_s: float | None = None,
+    ) -> DetectResult:
+        """Finds the objects in an image."""
+        ...
+
+    def stop(self, *, drain: bool) -> None:
+        """Takes no more requests and blocks until those that run are answered; without `drain` waiting ones fail."""
+        ...
+
+    def close(self) -> None:
+        """Stops and frees everything. Blocks."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A servable that can answer, and what was decided about it, for people."""
+
+    servable: Servable
+    decisions: tuple[str, ...]
+
+
+class Handle:
+    """Keeps a version alive while it is used: `with manager.acquire(…) as handle: await handle.servable.infer(…)`."""
+
+    __slots__ = ("_release", "_released", "servable")
+
+    def __init__(self, servable: Servable, release: Callable[[], None]) -> None:
+        self.servable = servable
+        self._release = release
+        self._released = False
+
+    def release(self) -> None:
+        """Gives the version back. More than one call is harmless."""
+        if not self._released:
+            self._released = True
+            self._release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+class VersionSlot:
+    """One version of a model, from LOADING to UNAVAILABLE. All methods may be called from any thread."""
+
+    def __init__(self, model: str, number: int, on_change: Callable[[str], None]) -> None:
+        self.model = model
+        self.number = number
+        self._on_change = on_change
+        self._lock = threading.Lock()
+        self._status = Status(State.LOADING, "it is being loaded")
+        self._servable: Servable | None = None
+        self._handles = 0
+        self._closed = threading.Event()
+
+    @property
+    def status(self) -> Status:
+        """The state now."""
+        return self._status
+
+    def publish(self, servable: Servable) -> None:
+        """Makes the version READY. From here on the slot owns the servable."""
+        with self._lock:
+            self._servable = servable
+            self._status = Status(State.READY)
+        self._on_change(self.model)
+
+    def fail(self, reason: str, *, backend_missing: bool = False) -> None:
+        """Marks a version that could not be loaded."""
+        with self._lock:
+            self._status = Status(State.UNAVAILABLE, reason, backend_missing)
+            self._closed.set()
+        self._on_change(self.model)
+
+    def acquire(self) -> Handle:
+        """Pins the version.
+
+        Raises:
+            ModelUnavailable: It is not READY; with the reason.
+        """
+        with self._lock:
+            if self._status.state is not State.READY or self._servable is None:
+                kind = BackendMissing if self._status.backend_missing else ModelUnavailable
+                raise kind(f"model {self.model!r} version {self.number} is not ready: {self._status.reason}")
+            self._handles += 1
+            return Handle(self._servable, self._release)
+
+    def retire(self) -> None:
+        """Takes the version out of service. It is closed here if nobody uses it, else when the last handle is gone."""
+        with self._lock:
+            if self._status.state is not State.READY:
+                return
+            self._status = Status(State.UNLOADING, "it is being unloaded")
+            idle = self._handles == 0
+        self._on_change(self.model)
+        if idle:
+            self._close()
+
+    def wait_closed(self, timeout_s: float | None) -> bool:
+        """Blocks until nothing of the version is left; False if that took longer than allowed."""
+        return self._closed.wait(timeout_s)
+
+    def abandon(self) -> None:
+        """Fails the requests that still wait in a retired version, so that its handles come back."""
+        servable = self._servable
+        if servable is not None:
+            servable.stop(drain=False)
+
+    def _release(self) -> None:
+        with self._lock:
+            self._handles -= 1
+            last = self._handles == 0 and self._status.state is State.UNLOADING
+        if last:
+            # Closing joins threads; the last handle is often given back on the event loop, which must not wait.
+            threading.Thread(target=self._close, name=f"unload-{self.model}-{self.number}").start()
+
+    def _close(self) -> None:
+        servable = self._servable
+        try:
+            if servable is not None:
+                servable.close()
+        except Exception:  # noqa: BLE001 - whatever a framework raises here, the version is gone
+            _LOG.exception("model %s version %d: closing it failed", self.model, self.number)
+        finally:
+            with self._lock:
+                self._servable = None
+                self._status = Status(State.UNAVAILABLE, "it was unloaded")
+                self._closed.set()
+            self._on_change(self.model)

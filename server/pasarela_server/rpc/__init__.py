@@ -1,0 +1,1 @@
+"""The wire: protobuf and gRPC begin and end here."""

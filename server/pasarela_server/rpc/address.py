@@ -1,0 +1,30 @@
+"""Where a server listens: address and port as text, and what is said when they cannot be had."""
+
+from __future__ import annotations
+
+import socket
+
+
+def authority(address: str, port: int) -> str:
+    """Address and port in one text, brackets around IPv6."""
+    return f"[{address.strip('[]')}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+class PortUnavailable(Exception):
+    """An address and port cannot be listened on; the message says which, why, and what to do."""
+
+    def __init__(self, address: str, port: int, flag: str, reason: OSError | None = None) -> None:
+        why = "" if reason is None else f": {reason.strerror or reason}"
+        super().__init__(f"cannot listen on {authority(address, port)}{why}; choose another port with {flag}")
+
+
+def try_port(address: str, port: int) -> None:
+    """Binds and frees a port: the operating system says what is wrong, where gRPC only says that it failed.
+
+    Raises:
+        OSError: It cannot be had.
+    """
+    family, kind, protocol, _, target = socket.getaddrinfo(address.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(target)

@@ -1,0 +1,57 @@
+"""Requests that are being answered: counted, so that the server can stop when the last one has its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+
+from pasarela_server.errors import ServerStopping
+
+
+class OpenCalls:
+    """The door of the server. Used from the event loop only."""
+
+    def __init__(self) -> None:
+        self._open = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._stopping = asyncio.Event()
+
+    def __len__(self) -> int:
+        return self._open
+
+    @property
+    def stopping(self) -> bool:
+        """True once the server takes no new requests."""
+        return self._stopping.is_set()
+
+    @contextlib.contextmanager
+    def admitted(self) -> Iterator[None]:
+        """Counts a request as open while the block runs.
+
+        Raises:
+            ServerStopping: The server takes no new requests.
+        """
+        if self.stopping:
+            raise ServerStopping("the server is stopping and takes no new requests; try another one, or again later")
+        self._open += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._open -= 1
+            if not self._open:
+                self._idle.set()
+
+    def stop(self) -> None:
+        """Refuses requests from now on. Open ones go on; streams answer what they have read, then end."""
+        self._stopping.set()
+
+    async def wait_stopping(self) -> None:
+        """Returns when `stop` was called."""
+        await self._stopping.wait()
+
+    async def wait_idle(self) -> None:
+        """Returns when no request is open."""
+        await self._idle.wait()

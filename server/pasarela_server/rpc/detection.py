@@ -1,0 +1,101 @@
+"""Typed detection: `pasarela.v1.DetectionService` over the same servables as the tensor protocol."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+from typing_extensions import override
+
+from pasarela_proto import detection_pb2 as pb
+from pasarela_proto import detection_pb2_grpc
+from pasarela_server.errors import ServerStopping
+from pasarela_server.observability.metrics import Metrics
+from pasarela_server.rpc.calls import OpenCalls
+from pasarela_server.rpc.detection_codec import (
+    decode_image_source,
+    decode_options,
+    encode_result,
+)
+from pasarela_server.rpc.frames import completed
+from pasarela_server.rpc.models import Models
+from pasarela_server.rpc.ordered import ReadingStopped, map_in_order
+from pasarela_server.rpc.status import FailureTable
+from pasarela_server.rpc.version import parse_version
+
+FRAMES_IN_FLIGHT = 8
+"""Frames of one stream that are read and not yet answered: enough to keep several instances busy."""
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class DetectionService(detection_pb2_grpc.DetectionServiceServicer):
+    """Images in, named boxes out."""
+
+    def __init__(
+        self,
+        models: Models,
+        calls: OpenCalls,
+        metrics: Metrics,
+        failures: FailureTable,
+        frames_in_flight: int = FRAMES_IN_FLIGHT,
+    ) -> None:
+        self._models = models
+        self._calls = calls
+        self._metrics = metrics
+        self._failures = failures
+        self._frames_in_flight = frames_in_flight
+
+    @override
+    async def Detect(self, request: pb.DetectRequest, context: Context) -> pb.DetectResponse:
+        """One image. When the client goes away this call is cancelled, and its queue entry with it."""
+        with self._calls.admitted():
+            return await self._detect(request, context.time_remaining())
+
+    @override
+    async def StreamDetect(
+        self, request_iterator: AsyncIterator[pb.StreamDetectRequest], context: Context
+    ) -> AsyncIterator[pb.StreamDetectResponse]:
+        """Frames in, detections out, in order. When the client goes away all its frames are cancelled.
+
+        A stopping server reads no further frame, answers those that it has read, and ends the stream with
+        ServerStopping.
+        """
+        with self._calls.admitted():
+            responses = map_in_order(
+                completed(request_iterator), self._answer_frame, self._frames_in_flight, self._calls.wait_stopping
+            )
+            try:
+                async with contextlib.aclosing(responses):
+                    async for response in responses:
+                        yield response
+            except ReadingStopped as stopped:
+                raise ServerStopping(
+                    "the server is stopping and reads no more frames; send the rest to another one"
+                ) from stopped
+
+    async def _answer_frame(self, frame: pb.StreamDetectRequest) -> pb.StreamDetectResponse:
+        try:
+            response = await self._detect(frame.request, None)
+        except Exception as error:  # noqa: BLE001 - a frame's failure is its answer: the stream goes on
+            failure = self._failures.failure(error, frame.request.id or f"frame {frame.frame_index}")
+            return pb.StreamDetectResponse(
+                frame_index=frame.frame_index, error=pb.FrameError(code=failure.number, message=failure.message)
+            )
+        return pb.StreamDetectResponse(frame_index=frame.frame_index, response=response)
+
+    async def _detect(self, request: pb.DetectRequest, remaining_s: float | None) -> pb.DetectResponse:
+        name = request.model_name
+        with self._models.acquire(name, parse_version(name, request.model_version)) as handle:
+            version = handle.servable.version
+            with self._metrics.request(name, version) as outcome:
+                result = await handle.servable.detect(
+                    decode_image_source(f"model '{name}'", request.image),
+                    decode_options(request.options),
+                    None if remaining_s is None else time.monotonic() + remaining_s,
+                )
+                outcome.timings = result.timings
+            return encode_result(result, request.id)

@@ -1,0 +1,75 @@
+"""Typed detection to and from protobuf."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from pasarela_proto import detection_pb2 as pb
+from pasarela_server.errors import InvalidRequest
+from pasarela_server.repository.result import DetectOverrides, DetectResult, ImageSource
+
+
+def decode_image_source(where: str, image: pb.Image) -> ImageSource:
+    """The encoded file as it came, or the pixels as (h, w, 3) RGB.
+
+    Pixels are a read-only view of the message's buffer.
+
+    Raises:
+        InvalidRequest: There is no image, or the pixels are not height * width * 3 bytes.
+    """
+    match image.WhichOneof("source"):
+        case "encoded":
+            return image.encoded
+        case "raw":
+            return _decode_pixels(where, image.raw)
+        case _:
+            raise InvalidRequest(f"{where}: expected an image, encoded or raw; got none")
+
+
+def _decode_pixels(where: str, raw: pb.RawImage) -> npt.NDArray[np.uint8]:
+    expected = raw.height * raw.width * 3
+    if not expected or len(raw.pixels) != expected:
+        raise InvalidRequest(
+            f"{where}: expected a raw image of at least one pixel, height * width * 3 bytes; "
+            f"got height {raw.height}, width {raw.width} (so {expected} bytes) with {len(raw.pixels)} bytes"
+        )
+    pixels = np.frombuffer(raw.pixels, np.uint8).reshape(raw.height, raw.width, 3)
+    return pixels[:, :, ::-1] if raw.channels == pb.RawImage.BGR else pixels
+
+
+def decode_options(options: pb.DetectOptions) -> DetectOverrides:
+    """What the options say; what they leave out is left to the model."""
+    return DetectOverrides(
+        confidence=options.confidence if options.HasField("confidence") else None,
+        iou=options.iou if options.HasField("iou") else None,
+        max_detections=options.max_detections if options.HasField("max_detections") else None,
+        class_names=tuple(options.class_names),
+        class_ids=tuple(options.class_ids),
+    )
+
+
+def encode_result(result: DetectResult, request_id: str) -> pb.DetectResponse:
+    """The message of a result, with a name for each detection."""
+    detections, timings = result.detections, result.timings
+    class_ids = detections.class_ids.tolist()  # protobuf takes lists six times as fast as arrays
+    return pb.DetectResponse(
+        model_name=result.model_name,
+        model_version=str(result.model_version),
+        id=request_id,
+        detections=pb.Detections(
+            boxes=detections.boxes.ravel().tolist(),
+            scores=detections.scores.tolist(),
+            class_ids=class_ids,
+            class_names=[result.names[class_id] for class_id in class_ids],
+        ),
+        image_width=result.image_width,
+        image_height=result.image_height,
+        timings=pb.Timings(
+            preprocess_ns=timings.preprocess_ns,
+            queue_ns=timings.queue_ns,
+            infer_ns=timings.infer_ns,
+            postprocess_ns=timings.postprocess_ns,
+            batch_size=timings.batch_size,
+        ),
+    )

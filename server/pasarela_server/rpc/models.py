@@ -1,0 +1,52 @@
+"""What the services ask of the repository; `repository.manager.ModelManager` answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from pasarela_server.config.model import ModelConfig
+from pasarela_server.repository.readiness import IndexEntry
+from pasarela_server.repository.servable import Handle
+
+
+class Models(Protocol):
+    """The models of a repository. Called from the event loop: nothing here blocks."""
+
+    def acquire(self, name: str, version: int | None) -> Handle:
+        """Pins a version, or the highest that is ready.
+
+        Raises:
+            ModelNotFound: There is none of that name or version.
+            ModelUnavailable: It cannot answer now.
+        """
+        ...
+
+    def index(self) -> Sequence[IndexEntry]:
+        """Every model and version known, with its state."""
+        ...
+
+    def ready(self) -> bool:
+        """True if every model that should be loaded is ready."""
+        ...
+
+    def model_ready(self, name: str, version: int | None) -> bool:
+        """True if the version, or any version, is ready; False for unknown ones."""
+        ...
+
+    def ready_versions(self, name: str) -> Sequence[int]:
+        """The versions of a model that are ready, lowest first.
+
+        Raises:
+            ModelNotFound: There is none of that name.
+        """
+        ...
+
+    def config(self, name: str, version: int | None) -> ModelConfig:
+        """The configuration in force.
+
+        Raises:
+            ModelNotFound: There is none of that name or version.
+            ModelUnavailable: It is not loaded.
+        """
+        ...

@@ -1,0 +1,79 @@
+"""Builds the gRPC server: services, options, port."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from pasarela_proto import detection_pb2, detection_pb2_grpc, inference_pb2, inference_pb2_grpc
+from pasarela_server.rpc.address import PortUnavailable, authority, try_port
+from pasarela_server.rpc.detection import DetectionService
+from pasarela_server.rpc.health import HealthService
+from pasarela_server.rpc.inference import InferenceService
+from pasarela_server.rpc.interceptors import FailureInterceptor
+from pasarela_server.rpc.status import FailureTable
+
+SERVICES: tuple[str, ...] = (
+    inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name,
+    detection_pb2.DESCRIPTOR.services_by_name["DetectionService"].full_name,
+)
+"""Full names of the services that models answer on."""
+
+_HEALTH_SERVICE: str = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+
+
+def build_server(
+    inference: InferenceService,
+    detection: DetectionService,
+    health: HealthService,
+    failures: FailureTable,
+    max_message_bytes: int,
+) -> grpc.aio.Server:
+    """A server with all services and reflection, listening nowhere yet."""
+    server = grpc.aio.server(interceptors=(FailureInterceptor(failures),), options=_options(max_message_bytes))
+    inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(inference, server)
+    detection_pb2_grpc.add_DetectionServiceServicer_to_server(detection, server)
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    reflection.enable_server_reflection((*SERVICES, _HEALTH_SERVICE, reflection.SERVICE_NAME), server)
+    return server
+
+
+def _options(max_message_bytes: int) -> Sequence[tuple[str, Any]]:
+    return (
+        ("grpc.max_receive_message_length", max_message_bytes),
+        ("grpc.max_send_message_length", max_message_bytes),
+        # Two servers on one port would share its connections by chance.
+        ("grpc.so_reuseport", 0),
+        # Clients may ping idle connections as often as Triton lets them.
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+    )
+
+
+def listen(server: grpc.aio.Server, address: str, port: int) -> int:
+    """Binds the server to a port, before it is started.
+
+    Args:
+        server: The server.
+        address: The interface, without port.
+        port: 0 takes any free one.
+
+    Returns:
+        The port.
+
+    Raises:
+        PortUnavailable: It is taken, not allowed, or the address is not this machine's.
+    """
+    try:
+        try_port(address, port)
+        return server.add_insecure_port(authority(address, port))
+    except OSError as error:
+        raise PortUnavailable(address, port, "--grpc-port", error) from error
+    except RuntimeError as error:
+        raise PortUnavailable(address, port, "--grpc-port") from error

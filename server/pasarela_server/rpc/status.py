@@ -1,0 +1,78 @@
+"""Which gRPC status each serving error becomes: the one table, and the rule for what is not in it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import grpc
+
+from pasarela_server import errors
+
+_log = logging.getLogger("pasarela_server.rpc")
+
+MAX_MESSAGE_CHARS = 2000
+"""Status messages travel in trailing metadata, which clients limit to 8 KiB."""
+
+
+def status_codes(
+    *, queue_full: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE
+) -> Mapping[type[errors.ServingError], grpc.StatusCode]:
+    """The table. An error that is not in it takes the status of its nearest ancestor.
+
+    Args:
+        queue_full: UNAVAILABLE is what Triton answers and what its clients expect. KServe's client retries UNAVAILABLE
+            three times, which makes an overload worse: RESOURCE_EXHAUSTED keeps it from doing so.
+    """
+    return MappingProxyType(
+        {
+            errors.InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
+            errors.ModelNotFound: grpc.StatusCode.NOT_FOUND,
+            errors.ModelUnavailable: grpc.StatusCode.UNAVAILABLE,
+            errors.QueueFull: queue_full,
+            errors.DeadlineExpired: grpc.StatusCode.DEADLINE_EXCEEDED,
+            errors.RequestCancelled: grpc.StatusCode.CANCELLED,
+            errors.ServerStopping: grpc.StatusCode.UNAVAILABLE,
+            errors.InvalidModel: grpc.StatusCode.FAILED_PRECONDITION,
+            errors.Unsupported: grpc.StatusCode.UNIMPLEMENTED,
+            errors.BackendFailure: grpc.StatusCode.INTERNAL,
+        }
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How a request failed, as its client is told."""
+
+    code: grpc.StatusCode
+    message: str
+
+    @property
+    def number(self) -> int:
+        """The status code's number on the wire."""
+        number: int = self.code.value[0]
+        return number
+
+
+@dataclass(frozen=True, slots=True)
+class FailureTable:
+    """Turns exceptions into what the client is told."""
+
+    codes: Mapping[type[errors.ServingError], grpc.StatusCode] = field(default_factory=status_codes)
+
+    def failure(self, error: Exception, request_id: str = "") -> Failure:
+        """The status and message of an error.
+
+        Any error that is not a ServingError is a fault of the server: it is logged whole, and nothing of it is told.
+        """
+        for ancestor in type(error).__mro__:
+            code = self.codes.get(ancestor)
+            if code is not None:
+                return Failure(code, str(error)[:MAX_MESSAGE_CHARS])
+        _log.error("request '%s' failed unexpectedly", request_id, exc_info=error)
+        return Failure(
+            grpc.StatusCode.INTERNAL,
+            f"the server failed on request '{request_id[:100]}'; its log says why, under this id",
+        )

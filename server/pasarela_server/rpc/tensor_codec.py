@@ -1,0 +1,164 @@
+"""Arrays to and from the two ways in which a message holds them: raw bytes and typed lists."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pasarela_proto import inference_pb2 as pb
+from pasarela_server.errors import InvalidRequest
+from pasarela_server.tensor import Array, DataType
+
+MAX_DIMENSIONS = 32
+MAX_BYTES_ELEMENTS = 65_536
+"""In one tensor: each costs time on the event loop."""
+
+_LENGTH = struct.Struct("<I")
+
+_TYPED_FIELD: dict[DataType, str] = {
+    DataType.BOOL: "bool_contents",
+    DataType.INT8: "int_contents",
+    DataType.INT16: "int_contents",
+    DataType.INT32: "int_contents",
+    DataType.INT64: "int64_contents",
+    DataType.UINT8: "uint_contents",
+    DataType.UINT16: "uint_contents",
+    DataType.UINT32: "uint_contents",
+    DataType.UINT64: "uint64_contents",
+    DataType.FP32: "fp32_contents",
+    DataType.FP64: "fp64_contents",
+    DataType.BYTES: "bytes_contents",
+}
+_TYPED_FIELDS = tuple(dict.fromkeys(_TYPED_FIELD.values()))
+_WIDENED: dict[str, npt.DTypeLike] = {"int_contents": np.int32, "uint_contents": np.uint32}
+
+
+def decode_datatype(where: str, name: str) -> DataType:
+    """The type of that name.
+
+    Raises:
+        InvalidRequest: There is no such type.
+    """
+    try:
+        return DataType(name)
+    except ValueError:
+        known = ", ".join(datatype.value for datatype in DataType)
+        raise InvalidRequest(f"{where}: expected one of the datatypes {known}; got '{name[:40]}'") from None
+
+
+def decode_shape(where: str, shape: Sequence[int]) -> tuple[int, ...]:
+    """The shape, if an array could have it.
+
+    Raises:
+        InvalidRequest: A size is negative, or there are too many of them, or their product is beyond any message.
+    """
+    if len(shape) > MAX_DIMENSIONS:
+        raise InvalidRequest(f"{where}: expected at most {MAX_DIMENSIONS} dimensions, got {len(shape)}")
+    sizes = tuple(shape)
+    if any(size < 0 for size in sizes):
+        raise InvalidRequest(f"{where}: expected sizes that are not negative, got shape {list(sizes)}")
+    if math.prod(size for size in sizes if size) > np.iinfo(np.int32).max:
+        raise InvalidRequest(
+            f"{where}: expected a shape of at most {np.iinfo(np.int32).max} elements, got shape {list(sizes)}"
+        )
+    return sizes
+
+
+def decode_raw(where: str, datatype: DataType, shape: tuple[int, ...], raw: bytes) -> Array:
+    """An array over a raw buffer: a read-only view of it, without a copy, except for BYTES.
+
+    Raises:
+        InvalidRequest: The buffer's length is not that of shape and datatype, or its content is malformed.
+    """
+    count = math.prod(shape)
+    itemsize = datatype.itemsize
+    if itemsize is None:
+        return _decode_bytes(where, count, raw).reshape(shape)
+    if len(raw) != count * itemsize:
+        raise InvalidRequest(
+            f"{where}: expected {count * itemsize} bytes for {datatype.value} of shape {list(shape)}, got {len(raw)}"
+        )
+    if datatype is DataType.BOOL and count and np.frombuffer(raw, np.uint8).max() > 1:
+        raise InvalidRequest(f"{where}: expected bytes of 0 or 1 for BOOL, got others")
+    return np.frombuffer(raw, datatype.numpy).reshape(shape)
+
+
+def _decode_bytes(where: str, count: int, raw: bytes) -> npt.NDArray[np.object_]:
+    # Checked before time and memory are spent on the count: it is the client's word only.
+    if count > MAX_BYTES_ELEMENTS:
+        raise InvalidRequest(f"{where}: expected at most {MAX_BYTES_ELEMENTS} BYTES elements, got {count}")
+    if count * _LENGTH.size > len(raw):
+        raise InvalidRequest(
+            f"{where}: expected {count} BYTES elements of at least {_LENGTH.size} bytes (a uint32 length each), "
+            f"got {len(raw)} bytes"
+        )
+    elements = np.empty(count, object)
+    start = 0
+    for index in range(count):
+        body = start + _LENGTH.size
+        length = _LENGTH.unpack_from(raw, start)[0] if body <= len(raw) else 0
+        if body + length > len(raw):
+            raise InvalidRequest(
+                f"{where}: BYTES element {index} of {count} is said to have {length} bytes at offset {start}, "
+                f"but only {max(0, len(raw) - body)} are left"
+            )
+        elements[index] = raw[body : body + length]
+        start = body + length
+    if start != len(raw):
+        raise InvalidRequest(
+            f"{where}: expected {count} BYTES elements in {start} bytes, got {len(raw) - start} bytes more"
+        )
+    return elements
+
+
+def has_typed_contents(contents: pb.InferTensorContents) -> bool:
+    """True if any of the typed lists holds something."""
+    return any(len(getattr(contents, field)) for field in _TYPED_FIELDS)
+
+
+def decode_typed(where: str, datatype: DataType, shape: tuple[int, ...], contents: pb.InferTensorContents) -> Array:
+    """An array from the typed list that belongs to the datatype.
+
+    Raises:
+        InvalidRequest: The data are in another list, are too few or too many, or do not fit the datatype.
+    """
+    field = _TYPED_FIELD.get(datatype)
+    if field is None:
+        raise InvalidRequest(f"{where}: expected {datatype.value} data in raw_input_contents, got typed contents")
+    strangers = [other for other in _TYPED_FIELDS if other != field and len(getattr(contents, other))]
+    if strangers:
+        raise InvalidRequest(f"{where}: expected {datatype.value} data in {field}, got data in {', '.join(strangers)}")
+    values: Sequence[Any] = getattr(contents, field)
+    count = math.prod(shape)
+    if len(values) != count:
+        raise InvalidRequest(
+            f"{where}: expected {count} elements in {field} for shape {list(shape)}, got {len(values)}"
+        )
+    if datatype is DataType.BYTES:
+        elements = np.empty(count, object)
+        elements[:] = values
+        return elements.reshape(shape)
+    wide = np.fromiter(values, _WIDENED.get(field, datatype.numpy), count)
+    array = wide.astype(datatype.numpy, copy=False)
+    if array is not wide and not np.array_equal(array, wide):
+        limits = np.iinfo(array.dtype)
+        raise InvalidRequest(
+            f"{where}: expected {datatype.value} data between {limits.min} and {limits.max} in {field}, "
+            f"got {wide.min()} to {wide.max()}"
+        )
+    return array.reshape(shape)
+
+
+def encode_raw(datatype: DataType, array: Array) -> bytes:
+    """The bytes of an array as raw contents hold them: row-major, little-endian; BYTES with their lengths."""
+    if datatype is not DataType.BYTES:
+        return array.astype(datatype.numpy, copy=False).tobytes()
+    parts: list[bytes] = []
+    for element in array.ravel():
+        parts += (_LENGTH.pack(len(element)), element)
+    return b"".join(parts)

@@ -1,0 +1,38 @@
+"""Runs clients that nobody here wrote, each in a process of its own: two protos of one package cannot share one."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+CLIENTS = Path(__file__).parent / "clients"
+
+
+@pytest.fixture(scope="session")
+def run_client(tmp_path_factory):
+    """`run_client("name", *arguments)` runs a script of `clients/` and returns the JSON of its last line."""
+    home = tmp_path_factory.mktemp("home")
+    offline = {"YOLO_CONFIG_DIR": str(home), "YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false"}
+
+    def run(name, *arguments):
+        command = [sys.executable, str(CLIENTS / f"{name}.py"), *map(str, arguments)]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | offline, cwd=home)
+        assert ended.returncode == 0, ended.stderr
+        return json.loads(ended.stdout.splitlines()[-1])
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def image(sample_names, sample_image, tmp_path_factory):
+    """The sample with garments on it; noise where the models under test are not the shipped ones."""
+    if sample_names is not None:
+        return sample_image
+    noise = tmp_path_factory.mktemp("image") / "noise.jpg"
+    cv2.imwrite(str(noise), np.random.default_rng(7).integers(0, 256, (96, 128, 3), np.uint8))
+    return noise

@@ -1,0 +1,184 @@
+"""Start and stop of the whole application, with a repository whose every step is under control."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from pasarela_proto import detection_pb2, detection_pb2_grpc, inference_pb2_grpc
+from pasarela_proto import inference_pb2 as pb
+from pasarela_server import app
+from pasarela_server.config.model import ModelConfig
+from pasarela_server.config.server import ServerConfig
+from pasarela_server.detection.detections import Detections
+from pasarela_server.repository.readiness import IndexEntry
+from pasarela_server.repository.result import DetectResult
+from pasarela_server.repository.servable import Handle, State
+from pasarela_server.request import Timings
+
+
+class GatedManager:
+    """Stands in for the manager: loads when it is let, and detects when it is let."""
+
+    version = 1
+    config_of_m = ModelConfig(name="m", backend="detection", inputs=(), outputs=())
+
+    def __init__(self, root, loaders, pool, cpu_threads, on_change, options):
+        GatedManager.latest = self
+        self.on_change = on_change
+        self.may_load = threading.Event()
+        self.may_answer = asyncio.Event()
+        self.began = asyncio.Event()
+        self.loaded = self.closed = False
+
+    def load_all(self):
+        self.may_load.wait()
+        self.loaded = True
+        self.on_change("m")
+
+    def ready(self):
+        return self.loaded
+
+    def model_ready(self, name, version=None):
+        return self.loaded
+
+    def index(self):
+        return (IndexEntry("m", 1, State.READY if self.loaded else State.LOADING),)
+
+    def config(self, name, version=None):
+        return self.config_of_m
+
+    def acquire(self, name, version=None):
+        return Handle(self, lambda: None)
+
+    async def detect(self, image, overrides, deadline):
+        self.began.set()
+        await self.may_answer.wait()
+        return DetectResult("m", 1, Detections.empty(), (), 1, 1, Timings())
+
+    def close(self, timeout_s):
+        self.closed = True
+
+
+@pytest.fixture
+async def application(tmp_path, monkeypatch, capsys):
+    """Starts the application with a port that the test knows; ends what is left of it."""
+    monkeypatch.setattr(app, "ModelManager", GatedManager)
+    ports = []
+    listen = app.listen
+
+    def listening(*arguments):
+        ports.append(listen(*arguments))
+        return ports[-1]
+
+    monkeypatch.setattr(app, "listen", listening)
+    config = ServerConfig(
+        model_repository=tmp_path, grpc_address="127.0.0.1", grpc_port=0, allow_metrics=False, cpu_threads=1
+    )
+    tasks, channels = [], []
+
+    async def start(**changes):
+        tasks.append(asyncio.create_task(app._serve(replace(config, **changes))))
+        while not ports:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0)
+        channels.append(grpc.aio.insecure_channel(f"127.0.0.1:{ports[0]}"))
+        return tasks[0], channels[0], GatedManager.latest
+
+    yield start
+    GatedManager.latest.may_load.set()
+    GatedManager.latest.may_answer.set()
+    for channel in channels:
+        await channel.close()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_it_lives_while_it_loads_and_is_ready_afterwards(application, capsys):
+    task, channel, manager = await application()
+    stub = inference_pb2_grpc.GRPCInferenceServiceStub(channel)
+    watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=""))
+
+    assert (await stub.ServerLive(pb.ServerLiveRequest(), wait_for_ready=True)).live
+    assert not (await stub.ServerReady(pb.ServerReadyRequest())).ready
+    assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+    assert capsys.readouterr().out == ""
+
+    manager.may_load.set()
+    assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+    assert (await stub.ServerReady(pb.ServerReadyRequest())).ready
+    os.kill(os.getpid(), signal.SIGTERM)
+
+    assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+    assert await task is False
+    assert manager.closed
+    assert "Try: pasarela detect <image> --model m" in capsys.readouterr().out
+
+
+async def test_a_stop_while_loading_does_not_wait_for_the_load(application):
+    task, channel, manager = await application()
+    stub = inference_pb2_grpc.GRPCInferenceServiceStub(channel)
+    await stub.ServerLive(pb.ServerLiveRequest(), wait_for_ready=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert await task is True
+    assert not manager.closed
+
+
+async def test_open_requests_finish_and_new_ones_are_refused(application):
+    task, channel, manager = await application()
+    stub = detection_pb2_grpc.DetectionServiceStub(channel)
+    request = detection_pb2.DetectRequest(model_name="m", image={"encoded": b"x"})
+    manager.may_load.set()
+    open_call = stub.Detect(request, wait_for_ready=True)
+    await manager.began.wait()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+    server_ready = inference_pb2_grpc.GRPCInferenceServiceStub(channel).ServerReady
+    while (await server_ready(pb.ServerReadyRequest())).ready:
+        pass
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await stub.Detect(request)
+    assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert "stopping" in refused.value.details()
+    assert not task.done()
+
+    manager.may_answer.set()
+    assert (await open_call).image_width == 1
+    assert await task is False
+
+
+async def test_requests_that_outlive_the_time_to_exit_are_cancelled(application):
+    task, channel, manager = await application(exit_timeout_secs=0)
+    stub = detection_pb2_grpc.DetectionServiceStub(channel)
+    manager.may_load.set()
+    call = stub.Detect(detection_pb2.DetectRequest(model_name="m", image={"encoded": b"x"}), wait_for_ready=True)
+    await manager.began.wait()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+    assert await task is False
+    with pytest.raises(grpc.aio.AioRpcError) as ended:
+        await call
+    assert ended.value.code() in {grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE}
+
+
+def test_a_second_signal_ends_the_process_at_once():
+    script = (
+        "import asyncio, os, signal\n"
+        "from pasarela_server import app\n"
+        "async def main():\n"
+        "    stop = app._stop_signal(asyncio.get_running_loop())\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    await stop\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    await asyncio.Event().wait()\n"
+        "asyncio.run(main())\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], check=False)
+    assert ended.returncode == 128 + signal.SIGTERM

@@ -1,0 +1,107 @@
+"""Settings: which source wins, what each takes, and what a person reads when one is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pasarela_server.config.command_line import parse_command_line
+from pasarela_server.config.server import InvalidSetting, ServerConfig, flag, resolve, settings, variable
+
+HERE = Path("models")
+
+
+def test_the_flag_wins_over_the_environment_and_that_over_the_default() -> None:
+    environment = {"PASARELA_GRPC_PORT": "9001", "PASARELA_METRICS_PORT": "9002", "PASARELA_MODEL_REPOSITORY": "models"}
+
+    config = parse_command_line(["--grpc-port=7001"], environment)
+
+    assert (config.grpc_port, config.metrics_port, config.exit_timeout_secs) == (7001, 9002, 30)
+    assert config.model_repository == HERE
+
+
+def test_defaults_are_those_of_tritonserver() -> None:
+    config = ServerConfig(model_repository=HERE)
+
+    assert (config.grpc_address, config.grpc_port, config.metrics_port) == ("0.0.0.0", 8001, 8002)
+    assert config.strict_readiness
+    assert config.allow_metrics
+    assert config.cpu_threads >= 1
+
+
+def test_the_metrics_listen_where_grpc_does_unless_told_otherwise() -> None:
+    environment = {"PASARELA_MODEL_REPOSITORY": "models"}
+
+    followed = parse_command_line(["--grpc-address", "127.0.0.1"], environment)
+    told = parse_command_line(["--grpc-address", "127.0.0.1", "--metrics-address", "::1"], environment)
+
+    assert (followed.metrics_address, told.metrics_address) == ("127.0.0.1", "::1")
+
+
+def test_the_default_repository_is_taken_only_if_it_is_there(tmp_path: Path) -> None:
+    assert resolve({}, {}, default_repository=tmp_path).model_repository == tmp_path
+    with pytest.raises(InvalidSetting, match="--model-repository PATH or PASARELA_MODEL_REPOSITORY"):
+        resolve({}, {}, default_repository=tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        pytest.param([], True, id="left out: the default"),
+        pytest.param(["--allow-metrics"], True, id="bare: on"),
+        pytest.param(["--allow-metrics=false"], False, id="as tritonserver's users write it"),
+        pytest.param(["--allow-metrics", "0"], False, id="with a space"),
+        pytest.param(["--allow-metrics", "Off"], False, id="in any case of letters"),
+    ],
+)
+def test_switches(arguments: list[str], expected: bool) -> None:
+    assert parse_command_line(["--model-repository", "models", *arguments], {}).allow_metrics is expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "expected"),
+    [
+        pytest.param(
+            ["--grpc-port", "x"], {}, "--grpc-port: expected a whole number from 0 to 65535, got 'x'", id="flag"
+        ),
+        pytest.param([], {"PASARELA_GRPC_PORT": "70000"}, "PASARELA_GRPC_PORT: expected a whole number", id="variable"),
+        pytest.param(["--cpu-threads", "0"], {}, "--cpu-threads: expected a whole number from 1", id="below the least"),
+        pytest.param(["--allow-metrics", "perhaps"], {}, "expected true or false, got 'perhaps'", id="switch"),
+        pytest.param(["--grpc-address", "localhost:8001"], {}, "an address without a port", id="address with port"),
+        pytest.param(["--model-repository", ""], {}, "--model-repository: expected a path", id="empty path"),
+        pytest.param(["--grpc-prt", "1"], {}, "'--grpc-prt'; did you mean --grpc-port?", id="typo in a flag"),
+        pytest.param(["--grpc-p", "1"], {}, "unknown argument '--grpc-p'", id="flags are not abbreviated"),
+        pytest.param(["models"], {}, "unknown argument 'models'", id="no positional arguments"),
+        pytest.param(["--grpc-port"], {}, "expected one argument", id="value left out"),
+    ],
+)
+def test_a_wrong_setting_ends_with_code_2_and_one_line(
+    arguments: list[str], environment: dict[str, str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse_command_line(arguments, {"PASARELA_MODEL_REPOSITORY": "models", **environment})
+
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert expected in said
+    assert said.startswith("pasarela-server: error: ")
+    assert said.count("\n") == 1
+
+
+def test_the_help_teaches_every_flag_its_variable_and_its_default(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse_command_line(["--help"], {})
+
+    said = capsys.readouterr().out
+    assert ended.value.code == 0
+    for setting in settings():
+        assert flag(setting.name) in said
+        assert f"[{variable(setting.name)}]" in said
+    assert "(default: 8001)" in " ".join(said.split())
+
+
+def test_an_empty_variable_counts_as_unset() -> None:
+    config = parse_command_line([], {"PASARELA_MODEL_REPOSITORY": "models", "PASARELA_GRPC_PORT": ""})
+
+    assert config.grpc_port == 8001

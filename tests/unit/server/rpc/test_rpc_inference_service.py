@@ -1,0 +1,220 @@
+"""The tensor protocol over a socket, on fake models."""
+
+import asyncio
+import logging
+
+import grpc
+import numpy as np
+import pytest
+
+from pasarela_proto import inference_pb2 as pb
+from pasarela_server.errors import BackendFailure, DeadlineExpired, ModelUnavailable, QueueFull, ServerStopping
+
+
+def request(**changes):
+    fields = {
+        "model_name": "m",
+        "inputs": [{"name": "x", "datatype": "FP32", "shape": [2, 2]}],
+        "raw_input_contents": [np.float32([1, 2, 3, 4]).tobytes()],
+    }
+    return pb.ModelInferRequest(**(fields | changes))
+
+
+async def refusal(call):
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    return caught.value
+
+
+async def test_infer_echoes_id_and_actual_version(served):
+    response = await served.inference.ModelInfer(request(id="r7"))
+
+    assert (response.model_name, response.model_version, response.id) == ("m", "3", "r7")
+    assert response.raw_output_contents[0] == np.float32([1, 2, 3, 4]).tobytes()
+    assert served.models.handles == 0
+    text = served.metrics.exposition().decode()
+    assert 'nv_inference_request_success{model="m",version="3"} 1.0' in text
+    assert 'nv_inference_count{model="m",version="3"} 2.0' in text
+    assert 'nv_inference_exec_count{model="m",version="3"} 0.5' in text
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "reason"),
+    [
+        (ModelUnavailable("loading"), "UNAVAILABLE", "OTHER"),
+        (QueueFull("full"), "UNAVAILABLE", "REJECTED"),
+        (DeadlineExpired("late"), "DEADLINE_EXCEEDED", "REJECTED"),
+        (ServerStopping("bye"), "UNAVAILABLE", "REJECTED"),
+        (BackendFailure("model 'm' failed"), "INTERNAL", "BACKEND"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else value,
+)
+async def test_errors_of_a_servable_become_statuses(served, error, code, reason):
+    async def infer(request):
+        raise error
+
+    served.servable.infer = infer
+    failure = await refusal(served.inference.ModelInfer(request()))
+
+    assert (failure.code().name, failure.details()) == (code, str(error))
+    assert served.models.handles == 0
+    counted = f'nv_inference_request_failure{{model="m",reason="{reason}",version="3"}} 1.0'
+    assert counted in served.metrics.exposition().decode()
+
+
+async def test_a_fault_of_the_server_is_logged_and_not_told(served, caplog):
+    async def infer(request):
+        raise ZeroDivisionError("/srv/secret")
+
+    served.servable.infer = infer
+    failure = await refusal(served.inference.ModelInfer(request(id="r9")))
+
+    assert failure.code() is grpc.StatusCode.INTERNAL
+    assert "secret" not in failure.details()
+    assert "r9" in failure.details()
+    assert "ZeroDivisionError: /srv/secret" in caplog.text
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "text"),
+    [
+        pytest.param({"model_name": "other"}, "NOT_FOUND", "no model 'other'", id="unknown model"),
+        pytest.param({"model_version": "9"}, "NOT_FOUND", "version 9", id="unknown version"),
+        pytest.param({"model_version": "x"}, "INVALID_ARGUMENT", "positive integer", id="no version"),
+        pytest.param({"raw_input_contents": [b""]}, "INVALID_ARGUMENT", "expected 16 bytes", id="wrong length"),
+    ],
+)
+async def test_bad_requests(served, changes, code, text):
+    failure = await refusal(served.inference.ModelInfer(request(**changes)))
+    assert failure.code().name == code
+    assert text in failure.details()
+
+
+async def test_a_client_that_leaves_cancels_its_request(served):
+    started, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def infer(request):
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    served.servable.infer = infer
+    call = served.inference.ModelInfer(request())
+    waiting = asyncio.ensure_future(call.code())
+    await started.wait()
+    call.cancel()
+    await asyncio.wait_for(cancelled.wait(), 10)
+    await served.calls.wait_idle()
+
+    assert await waiting is grpc.StatusCode.CANCELLED
+    assert served.models.handles == 0
+    assert 'reason="CANCELED",version="3"} 1.0' in served.metrics.exposition().decode()
+
+
+async def test_the_calls_deadline_reaches_the_servable(served):
+    deadlines = []
+    infer = served.servable.infer
+
+    async def watch(request):
+        deadlines.append(request.deadline_monotonic_s)
+        return await infer(request)
+
+    served.servable.infer = watch
+    await served.inference.ModelInfer(request())
+    await served.inference.ModelInfer(request(), timeout=30)
+
+    assert deadlines[0] is None
+    assert deadlines[1] is not None
+
+
+async def test_a_stopping_server_refuses_requests_and_is_not_ready(served):
+    served.calls.stop()
+
+    failure = await refusal(served.inference.ModelInfer(request()))
+    ready = await served.inference.ServerReady(pb.ServerReadyRequest())
+    live = await served.inference.ServerLive(pb.ServerLiveRequest())
+
+    assert failure.code() is grpc.StatusCode.UNAVAILABLE
+    assert "stopping" in failure.details()
+    assert (ready.ready, live.live) == (False, True)
+
+
+async def test_readiness(served):
+    async def ready(name, version=""):
+        return (await served.inference.ModelReady(pb.ModelReadyRequest(name=name, version=version))).ready
+
+    assert (await served.inference.ServerReady(pb.ServerReadyRequest())).ready
+    assert await ready("m")
+    assert await ready("m", "3")
+    assert not await ready("m", "2")
+    assert not await ready("other"), "tritonclient's is_model_ready wants False here, not an error"
+    assert (await refusal(ready("m", "zero"))).code() is grpc.StatusCode.INVALID_ARGUMENT
+
+    served.models.is_ready = False
+    assert not (await served.inference.ServerReady(pb.ServerReadyRequest())).ready
+
+
+async def test_metadata(served):
+    server = await served.inference.ServerMetadata(pb.ServerMetadataRequest())
+    model = await served.inference.ModelMetadata(pb.ModelMetadataRequest(name="m"))
+
+    assert (server.name, server.version) == ("pasarela", "1.2.3")
+    assert "statistics" not in server.extensions, "perf_analyzer calls what is listed"
+    assert (model.name, list(model.versions), model.platform) == ("m", ["3"], "fake")
+    assert [(tensor.name, tensor.datatype, list(tensor.shape)) for tensor in model.inputs] == [("x", "FP32", [-1, 2])]
+    assert [(tensor.name, tensor.datatype, list(tensor.shape)) for tensor in model.outputs] == [("x", "FP32", [-1, 2])]
+    unknown = await refusal(served.inference.ModelMetadata(pb.ModelMetadataRequest(name="other")))
+    assert unknown.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_config(served):
+    config = (await served.inference.ModelConfig(pb.ModelConfigRequest(name="m", version="3"))).config
+
+    assert (config.name, config.max_batch_size, list(config.input[0].dims)) == ("m", 4, [2])
+    assert config.parameters["metadata"].string_value == "{'names': {0: 'shirt'}}"
+
+
+async def test_repository_index(served):
+    async def index(**fields):
+        response = await served.inference.RepositoryIndex(pb.RepositoryIndexRequest(**fields))
+        return [(model.name, model.version, model.state, model.reason) for model in response.models]
+
+    assert await index() == [
+        ("broken", "", "UNAVAILABLE", "line 3, column 5: a typo"),
+        ("m", "2", "LOADING", ""),
+        ("m", "3", "READY", ""),
+    ]
+    assert await index(ready=True) == [("m", "3", "READY", "")]
+    assert (await refusal(index(repository_name="r"))).code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+OFFERED = {
+    "ServerLive", "ServerReady", "ServerMetadata", "ModelReady", "ModelMetadata", "ModelConfig", "ModelInfer",
+    "RepositoryIndex",
+}  # fmt: skip
+REST = [
+    method.name
+    for method in pb.DESCRIPTOR.services_by_name["GRPCInferenceService"].methods
+    if method.name not in OFFERED
+]
+
+
+@pytest.mark.parametrize("method", REST)
+async def test_the_rest_of_the_service_is_refused_by_name(served, method):
+    stub, kind = getattr(served.inference, method), getattr(pb, f"{method}Request", None)
+    if kind is None:
+        call = stub(iter([request()]))
+        failure = await refusal(anext(aiter(call)))
+    else:
+        failure = await refusal(stub(kind()))
+    assert failure.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert f"{method} is not offered" in failure.details()
+
+
+async def test_messages_beyond_the_limit_are_refused(served):
+    failure = await refusal(served.inference.ModelInfer(request(raw_input_contents=[bytes(2**20 + 1)])))
+    assert failure.code() is grpc.StatusCode.RESOURCE_EXHAUSTED

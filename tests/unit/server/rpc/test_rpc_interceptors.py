@@ -1,0 +1,107 @@
+"""The failure table applied to all four kinds of RPC."""
+
+import contextlib
+
+import grpc
+import pytest
+
+from pasarela_server.errors import ModelNotFound
+from pasarela_server.rpc.interceptors import FailureInterceptor
+from pasarela_server.rpc.status import FailureTable
+
+
+def raising(error):
+    async def unary(request, context):
+        raise error
+
+    async def stream(request, context):
+        yield b"first"
+        raise error
+
+    async def writer(request, context):
+        await context.write(b"first")
+        raise error
+
+    return {
+        "unary_unary": grpc.unary_unary_rpc_method_handler(unary),
+        "stream_unary": grpc.stream_unary_rpc_method_handler(unary),
+        "unary_stream": grpc.unary_stream_rpc_method_handler(stream),
+        "stream_stream": grpc.stream_stream_rpc_method_handler(stream),
+        "unary_stream_writer": grpc.unary_stream_rpc_method_handler(writer),
+    }
+
+
+@contextlib.asynccontextmanager
+async def served(handlers):
+    server = grpc.aio.server(interceptors=(FailureInterceptor(FailureTable()),))
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("s", handlers),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        yield channel
+    await server.stop(None)
+
+
+async def ask(channel, kind):
+    """What comes back before the failure, and the failure."""
+    got = []
+    call = getattr(channel, kind.removesuffix("_writer"))(f"/s/{kind}")
+    argument = iter([b"x"]) if kind.startswith("stream") else b"x"
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        if "_stream" in kind:
+            async for response in call(argument):
+                got.append(response)  # noqa: PERF401 - an exception follows
+        else:
+            await call(argument)
+    return got, failure.value
+
+
+KINDS = list(raising(KeyError()))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_serving_errors_take_their_status(kind):
+    async with served(raising(ModelNotFound("there is no model 'm'"))) as channel:
+        got, failure = await ask(channel, kind)
+    assert (failure.code(), failure.details()) == (grpc.StatusCode.NOT_FOUND, "there is no model 'm'")
+    assert got == ([b"first"] if "_stream" in kind else [])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_other_errors_tell_nothing(kind, caplog):
+    async with served(raising(RuntimeError("/srv/secret"))) as channel:
+        _, failure = await ask(channel, kind)
+    assert failure.code() is grpc.StatusCode.INTERNAL
+    assert "secret" not in failure.details()
+    assert "RuntimeError: /srv/secret" in caplog.text
+
+
+async def test_a_status_that_a_servicer_set_itself_stays(caplog):
+    async def unary(request, context):
+        await context.abort(grpc.StatusCode.DATA_LOSS, "its own words")
+
+    async with served({"unary_unary": grpc.unary_unary_rpc_method_handler(unary)}) as channel:
+        _, failure = await ask(channel, "unary_unary")
+    assert (failure.code(), failure.details()) == (grpc.StatusCode.DATA_LOSS, "its own words")
+    assert "its own words" not in caplog.text
+
+
+async def test_unknown_methods_stay_unimplemented():
+    async with served({}) as channel:
+        _, failure = await ask(channel, "unary_unary")
+    assert failure.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_each_call_is_a_line_where_the_log_is_verbose(caplog):
+    async def unary(request, context):
+        return request
+
+    caplog.set_level("DEBUG", "pasarela_server.rpc")
+    async with served({"good": grpc.unary_unary_rpc_method_handler(unary)} | raising(ModelNotFound("none"))) as channel:
+        await channel.unary_unary("/s/good")(b"x")
+        await ask(channel, "unary_unary")
+
+    good, failed = (record.getMessage() for record in caplog.records)
+    assert good.startswith("/s/good from ipv4:127.0.0.1:")
+    assert ": OK, " in good
+    assert "NOT_FOUND: none, " in failed

@@ -1,0 +1,67 @@
+"""The table of statuses, and what clients are told of errors."""
+
+import logging
+
+import grpc
+import pytest
+
+from pasarela_server import errors
+from pasarela_server.rpc.status import MAX_MESSAGE_CHARS, FailureTable, status_codes
+
+
+def subclasses(kind):
+    for child in kind.__subclasses__():
+        yield child
+        yield from subclasses(child)
+
+
+EXPECTED = {
+    errors.InvalidRequest: "INVALID_ARGUMENT",
+    errors.ModelNotFound: "NOT_FOUND",
+    errors.ModelUnavailable: "UNAVAILABLE",
+    errors.BackendMissing: "UNAVAILABLE",
+    errors.QueueFull: "UNAVAILABLE",
+    errors.DeadlineExpired: "DEADLINE_EXCEEDED",
+    errors.RequestCancelled: "CANCELLED",
+    errors.ServerStopping: "UNAVAILABLE",
+    errors.InvalidModel: "FAILED_PRECONDITION",
+    errors.Unsupported: "UNIMPLEMENTED",
+    errors.BackendFailure: "INTERNAL",
+}
+
+
+@pytest.mark.parametrize("kind", sorted(set(subclasses(errors.ServingError)), key=lambda kind: kind.__name__))
+def test_every_serving_error_has_the_status_of_the_design(kind, caplog):
+    failure = FailureTable().failure(kind("the model's own words"))
+
+    assert failure.code.name == EXPECTED[kind]
+    assert failure.message == "the model's own words"
+    assert not caplog.records
+
+
+def test_a_full_queue_may_be_told_as_exhausted():
+    table = FailureTable(status_codes(queue_full=grpc.StatusCode.RESOURCE_EXHAUSTED))
+    assert table.failure(errors.QueueFull("full")).code is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_unknown_errors_are_logged_whole_and_told_as_nothing(caplog):
+    with pytest.raises(KeyError) as caught:
+        {}["/srv/secret/path"]
+    failure = FailureTable().failure(caught.value, "r7")
+
+    assert failure.code is grpc.StatusCode.INTERNAL
+    assert "secret" not in failure.message
+    assert "r7" in failure.message
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert "r7" in record.getMessage()
+    assert "/srv/secret/path" in caplog.text
+    assert "Traceback" in caplog.text
+
+
+def test_messages_fit_into_trailing_metadata():
+    assert len(FailureTable().failure(errors.InvalidRequest("x" * 10**6)).message) == MAX_MESSAGE_CHARS
+
+
+def test_number_is_the_code_on_the_wire():
+    assert FailureTable().failure(errors.InvalidRequest("x")).number == 3

@@ -1,0 +1,117 @@
+"""One phase of training with Ultralytics."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from pasarela_training.config import Hyperparameters, TrainSection
+from pasarela_training.errors import TrainingError
+from pasarela_training.framework import available_cores, output_to, prepare_environment
+from pasarela_training.train.callbacks import callbacks_for
+
+RESUME = "resume.pt"
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseRun:
+    """Everything that one phase needs."""
+
+    section: TrainSection
+    parameters: Hyperparameters
+    number: int
+    phases: int
+    start: str
+    """Network or weights to start from."""
+    dataset: Path
+    """Output of the `yolo` stage."""
+    folder: Path
+    """Where the phase writes; `weights.pt` in the end."""
+    log: Path
+    framework_settings: Path
+    """Where Ultralytics may keep its settings."""
+
+
+def train_phase(run: PhaseRun) -> None:
+    """Trains one phase, from the last whole epoch if an earlier run was interrupted.
+
+    Raises:
+        TrainingError: Ultralytics failed; its log says more.
+    """
+    threads = run.section.threads or available_cores()
+    prepare_environment(run.framework_settings, threads)
+    label = f"train {run.number}/{run.phases} at {run.parameters.imgsz} px"
+    bar = tqdm(desc=label, unit="batch", file=sys.stderr, mininterval=0.5 if sys.stderr.isatty() else 60)
+    try:
+        with output_to(run.log):
+            weights = _train(run, threads, bar)
+    except (RuntimeError, ValueError, OSError, AssertionError, SyntaxError) as error:
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise TrainingError(f"train: phase {run.number} failed: {first}; {run.log} says more") from error
+    finally:
+        bar.close()
+    temporary = run.folder / ".weights.partial"
+    shutil.copyfile(weights, temporary)
+    temporary.replace(run.folder / "weights.pt")
+    shutil.rmtree(run.folder / "weights", ignore_errors=True)
+    (run.folder / RESUME).unlink(missing_ok=True)
+
+
+def _train(run: PhaseRun, threads: int, bar: Any) -> Path:
+    from ultralytics.models.yolo.detect import DetectionTrainer
+
+    resume = run.folder / RESUME
+    overrides = ultralytics_arguments(run)
+    if resume.is_file():
+        if _epochs_done(resume) >= run.parameters.epochs:
+            return _stripped(resume)
+        overrides |= {"resume": str(resume), "model": str(resume)}
+    trainer = DetectionTrainer(overrides=overrides, _callbacks=callbacks_for(run.section, threads, bar, resume))
+    trainer.train()
+    weights: Path = trainer.best if run.section.validate_each_epoch else trainer.last
+    return weights
+
+
+def _epochs_done(checkpoint: Path) -> int:
+    import torch
+
+    return int(torch.load(checkpoint, map_location="cpu", weights_only=False)["epoch"]) + 1
+
+
+def _stripped(checkpoint: Path) -> Path:
+    """A copy of a checkpoint without the optimizer's state, ready to be used as weights."""
+    from ultralytics.utils.torch_utils import strip_optimizer
+
+    copy = checkpoint.with_name("last.pt")
+    strip_optimizer(checkpoint, s=copy)
+    return copy
+
+
+def ultralytics_arguments(run: PhaseRun) -> dict[str, Any]:
+    """What Ultralytics is told."""
+    section, parameters = run.section, run.parameters
+    precision: dict[str, bool | str] = {"fp32": False, "bf16": "bf16", "fp16": True}
+    return parameters.model_dump() | {
+        "mode": "train",
+        "task": "detect",
+        "model": run.start,
+        "data": str((run.dataset / "data.yaml").resolve()),
+        "save_dir": str(run.folder.resolve()),
+        "nbs": parameters.batch,
+        "close_mosaic": min(parameters.close_mosaic, parameters.epochs),
+        "cos_lr": True,
+        "seed": section.seed,
+        "device": section.device,
+        "workers": section.workers,
+        "amp": precision[section.precision],
+        "cache": "ram" if section.cache else False,
+        "val": section.validate_each_epoch,
+        "plots": False,
+        "patience": 0,
+        "verbose": True,
+    }
