@@ -14,8 +14,7 @@ def model_configuration() -> str:
     lines = [
         "# Fields of config.pbtxt",
         "",
-        "Made by `make docs` from `pasarela_server/config/fields.py`; do not edit. The schema is Triton's "
-        "(`proto/model_config.proto`).",
+        "Made by `make docs` from the table that the server itself uses; do not edit. The schema is Triton's.",
         "",
         "## Honoured",
         "",

@@ -8,13 +8,15 @@ import os
 import platform
 import statistics
 import sys
+import tempfile
 from collections import defaultdict
 from pathlib import Path
 
 from tqdm import tqdm
 
-from loadtest.benchmark.server import running_server, server_rate
+from loadtest.benchmark.server import server_rate
 from loadtest.benchmark.variant import Variant
+from loadtest.server_process import running_server
 
 CLIENTS = (1, 4, 16)
 ROOT = Path(__file__).parents[2]
@@ -43,7 +45,11 @@ def measure(variants: list[Variant], images: list[Path], rounds: int, seconds: f
     encoded = [path.read_bytes() for path in images]
     figures = Figures()
     steps = rounds * len(variants) * (2 + len(CLIENTS))
-    with running_server(repository) as url, tqdm(total=steps, desc="measuring", unit="figure") as bar:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_server(repository, Path(folder) / "server.log") as url,
+        tqdm(total=steps, desc="measuring", unit="figure") as bar,
+    ):
         for _ in range(rounds):
             for variant in variants:
                 figures.add(variant.name, "engine", variant.engine_rate(seconds))

@@ -6,18 +6,19 @@ import asyncio
 import contextlib
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
+from pathlib import Path
 
 import cv2
 import grpc
 
 from pasarela_server.backends.loaders import loaders
-from pasarela_server.config.model import ModelConfig
 from pasarela_server.config.plan import DETECTION
 from pasarela_server.config.server import ServerConfig
 from pasarela_server.errors import InvalidModel
@@ -38,6 +39,8 @@ from pasarela_server.rpc.server import SERVICES, build_server, listen
 from pasarela_server.rpc.status import FailureTable
 
 _log = logging.getLogger("pasarela_server")
+
+_SAMPLE = Path("docs/images/samples/1.jpg")
 
 _LAST_BYTES_S = 2.0
 """How long the last responses may take to leave when every request has been answered."""
@@ -198,22 +201,34 @@ def _post(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *arguments
 def _report(config: ServerConfig, models: ModelManager, grpc_port: int, metrics_port: int | None) -> StartupReport:
     entries = models.index()
     ready = [entry for entry in entries if entry.state is State.READY]
-    configs = {(entry.name, entry.version): models.config(entry.name, entry.version) for entry in ready}
-    detectors = [name for (name, _), model in configs.items() if model.backend == DETECTION]
+    descriptions: dict[IndexEntry, str] = {}
+    detectors = []
+    for entry in ready:
+        with models.acquire(entry.name, entry.version) as handle:
+            descriptions[entry] = handle.servable.description
+            if handle.servable.config.backend == DETECTION:
+                detectors.append(entry.name)
     return StartupReport(
-        models=[_line(entry, configs.get((entry.name, entry.version))) for entry in entries],
+        models=[_line(entry, descriptions.get(entry, entry.reason)) for entry in entries],
         grpc=authority(config.grpc_address, grpc_port),
         metrics=None if metrics_port is None else authority(config.metrics_address, metrics_port),
-        try_command=next_command(detectors, config.grpc_address, grpc_port),
+        try_command=next_command(_client(), _sample(), detectors, config.grpc_address, grpc_port),
     )
 
 
-def _line(entry: IndexEntry, model: ModelConfig | None) -> ModelLine:
-    if model is None:
-        description = entry.reason
-    elif model.backend == DETECTION:
-        description = f"{DETECTION} over {model.parameters.get('model', 'another model')}"
-    else:
-        description = f"{model.backend}, {model.instance_count} x {model.threads_per_instance} threads"
+def _client() -> str:
+    """The client's command as it can be typed here."""
+    beside = Path(sys.executable).with_name("pasarela")
+    if shutil.which("pasarela") or not beside.exists():
+        return "pasarela"
+    return str(beside.relative_to(Path.cwd())) if beside.is_relative_to(Path.cwd()) else str(beside)
+
+
+def _sample() -> str:
+    """A picture to try: the project's own, where the server was started from a checkout."""
+    return str(_SAMPLE) if _SAMPLE.is_file() else "<image>"
+
+
+def _line(entry: IndexEntry, description: str) -> ModelLine:
     version = "-" if entry.version is None else str(entry.version)
     return ModelLine(entry.name, version, entry.state.value, description)

@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from loadtest.images import ROOT, NoImages, load_images
 from loadtest.summary import RequestSummary, format_summary
 

@@ -20,16 +20,11 @@ def prepare_environment(settings_folder: Path, threads: int) -> None:
 
     Without it Ultralytics trains on one core, installs packages at run time, and looks things up on the network.
 
-    Threads that wait for each other give up their core at once: on a machine that does anything else besides, spinning
-    costs nine tenths of the speed and more (measured with one other busy process on two cores: 1.8 against 10.7 images
-    per second).
-
     Args:
         settings_folder: Where Ultralytics may keep its settings.
         threads: Cores that PyTorch may use.
     """
     settings_folder.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ |= {
         "OMP_NUM_THREADS": str(threads),
         "YOLO_AUTOINSTALL": "false",

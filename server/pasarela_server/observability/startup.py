@@ -43,13 +43,21 @@ class StartupReport:
         return "".join(f"{line}\n" for line in lines)
 
 
-def next_command(detectors: Sequence[str], address: str, port: int) -> str:
-    """What to type to see the server work: a detection, if there is a detector."""
-    command = "pasarela models"
+def next_command(client: str, image: str, detectors: Sequence[str], address: str, port: int) -> str:
+    """What to type to see the server work: a detection, if there is a detector.
+
+    Args:
+        client: The command `pasarela` as it can be typed.
+        image: A picture to try.
+        detectors: Names of the detection models that are ready.
+        address: Where the server listens.
+        port: Where the server listens.
+    """
+    command = f"{client} models"
     if _DEFAULT_MODEL in detectors:
-        command = "pasarela detect <image>"
+        command = f"{client} detect {image}"
     elif detectors:
-        command = f"pasarela detect <image> --model {detectors[0]}"
+        command = f"{client} detect {image} --model {detectors[0]}"
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(address, address)  # noqa: S104 - compared, not bound
     url = f"{host}:{port}"
     return command if url == _DEFAULT_URL else f"{command} --url {url}"

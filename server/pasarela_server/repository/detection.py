@@ -49,6 +49,11 @@ class DetectionServable:
         """The version's number."""
         return self._version
 
+    @property
+    def description(self) -> str:
+        """Which raw model it runs."""
+        return f"detection over {self._config.parameters['model']}"
+
     async def detect(
         self,
         image: ImageSource,

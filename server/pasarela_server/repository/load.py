@@ -78,8 +78,7 @@ def batching_policy(config: ModelConfig) -> BatchingPolicy:
     batching = config.dynamic_batching
     max_rows = max(1, config.max_batch_size)
     if batching is None:
-        # A request may have several rows, yet the next one is not waited for nor taken along: one row is preferred.
-        return BatchingPolicy(max_rows=max_rows, preferred_rows=(1,), max_queue_requests=config.max_queue_requests)
+        return BatchingPolicy(max_rows=max_rows, merge=False, max_queue_requests=config.max_queue_requests)
     return BatchingPolicy(
         max_rows=max_rows,
         preferred_rows=batching.preferred_batch_sizes,

@@ -69,6 +69,11 @@ class RawServable:
         return self._version
 
     @property
+    def description(self) -> str:
+        """Framework, device, precision really used and threads."""
+        return self._backend.description
+
+    @property
     def waiting(self) -> int:
         """Requests in the queue now."""
         return self._scheduler.waiting

@@ -52,6 +52,11 @@ class Servable(Protocol):
         """The version's number."""
         ...
 
+    @property
+    def description(self) -> str:
+        """What runs it, on which device, at which precision; one line for people."""
+        ...
+
     async def infer(self, request: InferRequest) -> InferResponse:
         """Answers a request in tensors."""
         ...

@@ -17,7 +17,9 @@ class BatchingPolicy:
     """How one model's requests are batched and how many may wait."""
 
     max_rows: int = 1
-    """Rows that fit into one execution; 1 turns batching off."""
+    """Rows that fit into one execution."""
+    merge: bool = True
+    """False: every request is executed alone, however many rows it has."""
     preferred_rows: tuple[int, ...] = ()
     """Batch sizes that leave at once when they are reached, without waiting for the delay."""
     max_queue_delay_s: float = 0.0
@@ -62,6 +64,8 @@ class CloseReason(enum.Enum):
     """The oldest request has waited long enough."""
     IDLE = "idle"
     """An instance is free and no delay was asked for."""
+    ALONE = "alone"
+    """The policy merges nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,8 @@ def decide(waiting: Iterable[Waiting], policy: BatchingPolicy, now_s: float) -> 
             preferred_count = count
     if rows >= policy.max_rows:
         closed = CloseReason.FULL
+    elif count and not policy.merge:
+        closed = CloseReason.ALONE
     if oldest is None:
         return Wait(None)
     remaining_s = policy.max_queue_delay_s - (now_s - oldest.enqueued_s)
@@ -117,6 +123,8 @@ def decide(waiting: Iterable[Waiting], policy: BatchingPolicy, now_s: float) -> 
 
 def _closed_by(entry: Waiting, oldest: Waiting, rows: int, policy: BatchingPolicy) -> CloseReason | None:
     """Why a batch of `rows` rows that began with `oldest` cannot take `entry` too; None if it can."""
+    if rows and not policy.merge:
+        return CloseReason.ALONE
     if entry.shape != oldest.shape:
         return CloseReason.SHAPE
     if rows and rows + entry.rows > policy.max_rows:

@@ -22,17 +22,3 @@ def test_ultralytics_neither_installs_nor_looks_things_up_nor_trains_on_one_core
     assert environment["YOLO_OFFLINE"] == "true"
     assert Path(environment["YOLO_CONFIG_DIR"]) == tmp_path / "settings"
     assert (tmp_path / "settings").is_dir()
-
-
-@pytest.mark.parametrize(
-    ("chosen", "policy"),
-    [
-        (None, "passive"),  # reason: threads that spin starve each other on a shared machine
-        ("active", "active"),  # reason: whoever has the machine alone may say otherwise
-    ],
-)
-def test_how_threads_wait(environment: dict[str, str], tmp_path: Path, chosen: str | None, policy: str) -> None:
-    if chosen:
-        environment["OMP_WAIT_POLICY"] = chosen
-    prepare_environment(tmp_path, threads=2)
-    assert environment["OMP_WAIT_POLICY"] == policy

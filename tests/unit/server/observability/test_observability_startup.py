@@ -37,4 +37,4 @@ def test_report_without_models_and_metrics():
     ],
 )
 def test_next_command(detectors, address, port, expected):
-    assert next_command(detectors, address, port) == expected
+    assert next_command("pasarela", "<image>", detectors, address, port) == expected

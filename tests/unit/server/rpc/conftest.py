@@ -31,6 +31,7 @@ class FakeServable:
     """Version 3 of model 'm': echoes tensors, finds one skirt in any image. Tests replace `infer` and `detect`."""
 
     version = 3
+    description = "fake"
     config = ModelConfig(
         name="m",
         backend="fake",

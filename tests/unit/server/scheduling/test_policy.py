@@ -14,6 +14,7 @@ def queue(*rows_and_ages: tuple[int, float] | tuple[int, float, str]) -> list[Wa
 
 
 EAGER = BatchingPolicy(max_rows=4)
+SINGLE = BatchingPolicy(max_rows=4, merge=False, max_queue_delay_s=1.0)
 PATIENT = BatchingPolicy(max_rows=4, max_queue_delay_s=1.0)
 PREFERRED = BatchingPolicy(max_rows=8, preferred_rows=(2, 4), max_queue_delay_s=1.0)
 PREFERRED_EAGER = BatchingPolicy(max_rows=8, preferred_rows=(2, 4))
@@ -28,7 +29,10 @@ TABLE = [
     ("another shape closes the batch", EAGER, queue((1, 0.0), (1, 0.0, "other")), Take(1, CloseReason.SHAPE)),
     ("a shape that returns later is not pulled forward", EAGER,
      queue((1, 0.0), (1, 0.0, "other"), (1, 0.0)), Take(1, CloseReason.SHAPE)),
-    ("batching off: one row at a time", BatchingPolicy(), queue((1, 0.0), (1, 0.0)), Take(1, CloseReason.FULL)),
+    ("merging off: whole requests, one at a time, and none waits", SINGLE,
+     queue((2, 0.0), (1, 0.0)), Take(1, CloseReason.ALONE)),
+    ("merging off: a lone request does not wait either", SINGLE, queue((2, 0.0)), Take(1, CloseReason.ALONE)),
+    ("one row at most: one at a time", BatchingPolicy(), queue((1, 0.0), (1, 0.0)), Take(1, CloseReason.FULL)),
     ("delay: wait for the rest of the oldest's second", PATIENT, queue((1, 0.25), (1, 0.0)), Wait(0.75)),
     ("delay: the oldest has waited enough", PATIENT, queue((1, 1.0), (1, 0.0)), Take(2, CloseReason.DELAY)),
     ("delay: a full batch does not wait", PATIENT, queue((4, 0.0)), Take(1, CloseReason.FULL)),
