@@ -87,7 +87,7 @@ async def application(tmp_path, monkeypatch, capsys):
     async def start(**changes):
         tasks.append(asyncio.create_task(app._serve(replace(config, **changes))))
         while not ports:  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
         channels.append(grpc.aio.insecure_channel(f"127.0.0.1:{ports[0]}"))
         return tasks[0], channels[0], GatedManager.latest
 

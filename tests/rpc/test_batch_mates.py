@@ -61,7 +61,7 @@ class GatedBackend:
 
 async def until(condition):
     while not condition():  # noqa: ASYNC110 - the server's state has no event
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.001)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from pasarela_server.backends.base import ArtefactSpec, Backend, BackendLoader, BackendOptions, Session
 from pasarela_server.backends.limits import check_spatial
-from pasarela_server.backends.loaders import backend_for_platform, load_backend, loaders
+from pasarela_server.backends.loaders import load_backend, loaders
 
 __all__ = [
     "ArtefactSpec",
@@ -10,7 +10,6 @@ __all__ = [
     "BackendLoader",
     "BackendOptions",
     "Session",
-    "backend_for_platform",
     "check_spatial",
     "load_backend",
     "loaders",

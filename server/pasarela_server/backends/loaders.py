@@ -10,8 +10,6 @@ from pasarela_server.backends.openvino import OpenVinoLoader
 from pasarela_server.backends.pytorch import PyTorchLoader
 from pasarela_server.errors import InvalidModel
 
-_PLATFORMS = {"onnxruntime_onnx": "onnxruntime", "pytorch_libtorch": "pytorch"}
-
 
 def loaders() -> dict[str, BackendLoader]:
     """A loader for each backend, by the name that config.pbtxt uses. No framework is imported."""
@@ -19,20 +17,15 @@ def loaders() -> dict[str, BackendLoader]:
     return {loader.name: loader for loader in known}
 
 
-def backend_for_platform(platform: str) -> str:
-    """The backend's name for Triton's old `platform` names; other names are returned as they are."""
-    return _PLATFORMS.get(platform, platform)
-
-
 def load_backend(name: str, artefact: Path, options: BackendOptions) -> Backend:
-    """Loads an artefact with the backend of that name, or of that old platform name.
+    """Loads an artefact with the backend of that name.
 
     Raises:
         InvalidModel: There is no such backend, or the artefact cannot be served.
         BackendMissing: The framework is not installed.
     """
     known = loaders()
-    loader = known.get(backend_for_platform(name))
+    loader = known.get(name)
     if loader is None:
         raise InvalidModel(f"backend {name!r} is unknown; known are {', '.join(sorted(known))}")
     return loader.load(artefact, options)

@@ -6,31 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from pasarela_server.backends import BackendOptions, backend_for_platform, load_backend, loaders
+from pasarela_server.backends import BackendOptions, load_backend, loaders
 from pasarela_server.errors import InvalidModel
 
 
 def test_the_backends_and_their_files() -> None:
     known = {name: loader.artefact for name, loader in loaders().items()}
     assert known == {"onnxruntime": "model.onnx", "openvino": "model.xml", "pytorch": "model.pt"}
-
-
-@pytest.mark.parametrize(
-    ("platform", "backend"),
-    [
-        pytest.param("onnxruntime_onnx", "onnxruntime", id="old name of ONNX"),
-        pytest.param("pytorch_libtorch", "pytorch", id="old name of TorchScript"),
-        pytest.param("openvino", "openvino", id="a backend's name is kept"),
-        pytest.param("ensemble", "ensemble", id="what is unknown is kept"),
-    ],
-)
-def test_old_platform_names(platform: str, backend: str) -> None:
-    assert backend_for_platform(platform) == backend
-
-
-def test_an_old_platform_name_loads(tmp_path: Path) -> None:
-    with pytest.raises(InvalidModel, match=r"model\.onnx is missing"):
-        load_backend("onnxruntime_onnx", tmp_path / "model.onnx", BackendOptions(1, 1))
 
 
 def test_an_unknown_backend_is_refused_with_the_known_ones(tmp_path: Path) -> None:

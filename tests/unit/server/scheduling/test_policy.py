@@ -64,7 +64,11 @@ def test_whatever_is_taken_fits_and_is_alike(
     entries: list[tuple[int, float, str]], max_rows: int, preferred: set[int], delay_s: float
 ) -> None:
     waiting = queue(*[(min(rows, max_rows), age, shape) for rows, age, shape in entries])
-    policy = BatchingPolicy(max_rows, tuple(p for p in preferred if p <= max_rows), delay_s)
+    policy = BatchingPolicy(
+        max_rows=max_rows,
+        preferred_rows=tuple(p for p in preferred if p <= max_rows),
+        max_queue_delay_s=delay_s,
+    )
     step = decide(waiting, policy, NOW)
     if isinstance(step, Wait):
         assert step.seconds is not None
