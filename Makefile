@@ -5,7 +5,7 @@ SHELL := bash
 
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/pip --disable-pip-version-check
+PIP := $(BIN)/pip --disable-pip-version-check install -qq --constraint constraints.txt
 PROJECTS := $(wildcard */pyproject.toml) constraints.txt
 ARGS ?=
 
@@ -16,15 +16,14 @@ help:  ## list these commands
 
 .venv/.serve: $(PROJECTS)
 	@echo "Installing what serving on a CPU needs into .venv (OpenVINO, ONNX Runtime; about a minute) …"
-	$(PYTHON) -m venv .venv
-	$(PIP) install --quiet --constraint constraints.txt pip
-	$(PIP) install --quiet --constraint constraints.txt -e proto -e 'server[onnxruntime,openvino]' -e 'client[media]'
+	@$(PYTHON) -m venv .venv
+	@$(PIP) pip
+	@$(PIP) -e proto -e 'server[onnxruntime,openvino]' -e 'client[media]'
 	@touch $@
 
 .venv/.dev: .venv/.serve pyproject.toml
 	@echo "Installing training and the development tools into .venv (PyTorch: several GB, some minutes) …"
-	$(PIP) install --quiet --constraint constraints.txt -e proto -e 'server[onnxruntime,openvino,pytorch]' \
-	    -e 'client[media]' -e training --group dev
+	@$(PIP) -e proto -e 'server[onnxruntime,openvino,pytorch]' -e 'client[media]' -e training --group dev
 	@touch $@
 
 setup: .venv/.dev  ## create .venv with everything: serving, training, development tools

@@ -44,7 +44,8 @@ def open_picture(image: ImageSource, *, channels: Channels = "RGB") -> Picture:
     try:
         with Image.open(io.BytesIO(content)) as opened:
             return ImageOps.exif_transpose(opened).convert("RGB")
-    except (OSError, Image.DecompressionBombError) as error:
+    except (OSError, ImportError, Image.DecompressionBombError) as error:
+        # ImportError: Ultralytics, where it is imported too, makes Pillow look for a plugin for what it does not know.
         raise ImageUnreadable(f"cannot open {named}: {error}") from error
 
 

@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 from dataclasses import replace
+from types import SimpleNamespace
 
 import grpc
 import pytest
@@ -56,7 +58,8 @@ class GatedManager:
         return self.config_of_m
 
     def acquire(self, name, version=None):
-        return Handle(self, lambda: None)
+        servable = SimpleNamespace(version=1, config=self.config_of_m, description="what runs it", detect=self.detect)
+        return Handle(servable, lambda: None)
 
     async def detect(self, image, overrides, deadline):
         self.began.set()
@@ -119,7 +122,9 @@ async def test_it_lives_while_it_loads_and_is_ready_afterwards(application, caps
     assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
     assert await task is False
     assert manager.closed
-    assert "Try: pasarela detect <image> --model m" in capsys.readouterr().out
+    report = capsys.readouterr().out
+    assert re.search(r"^m +1 +READY +what runs it$", report, re.MULTILINE)
+    assert re.search(r"^Try: \S*pasarela detect \S+ --model m --url 127\.0\.0\.1:\d+$", report, re.MULTILINE)
 
 
 async def test_a_stop_while_loading_does_not_wait_for_the_load(application):
