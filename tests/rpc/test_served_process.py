@@ -1,5 +1,6 @@
 """The process: how it starts, what it says, how it refuses to start, how it ends."""
 
+import re
 import signal
 import socket
 import subprocess

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from pasarela_server.detection.detections import Detections
 from pasarela_server.detection.image import RgbImage, decode_image
 from pasarela_server.detection.letterbox import Letterbox
 from pasarela_server.detection.options import DetectOptions
 from pasarela_server.detection.yolo import YoloDetector
 from pasarela_server.errors import DeadlineExpired, InvalidRequest, QueueFull
+from pasarela_server.repository.relay import Relay
 from pasarela_server.repository.result import DetectOverrides, DetectResult, ImageSource
 from pasarela_server.scheduling.batch import BatchAnswer
 from pasarela_server.tensor import Array
@@ -30,8 +31,8 @@ class RawModel(Protocol):
         """What knows how to talk to the network; raises InvalidRequest if the model is no detector."""
         ...
 
-    async def execute(self, inputs: dict[str, Array], rows: int, deadline_monotonic_s: float | None) -> BatchAnswer:
-        """Queues one request and waits for its answer."""
+    def submit(self, inputs: dict[str, Array], rows: int, deadline_monotonic_s: float | None) -> Future[BatchAnswer]:
+        """Queues one request, from any thread."""
         ...
 
 
@@ -46,7 +47,7 @@ class ImageLimits:
 
 
 class DetectionPipeline:
-    """Detects on one raw model. Used on the event loop only; the work on pixels happens on the pool.
+    """Detects on one raw model. `detect` is awaited on the event loop; the work on pixels happens on the pool.
 
     If the client goes away, the task that awaits `detect` is cancelled: what waits is dropped, what runs on the pool
     runs to its end and is thrown away.
@@ -77,7 +78,7 @@ class DetectionPipeline:
         self._pool = pool
         self._defaults = defaults
         self._limits = limits
-        self._waiting = 0
+        self._room = threading.BoundedSemaphore(limits.max_waiting)
 
     async def detect(
         self, image: ImageSource, overrides: DetectOverrides, deadline_monotonic_s: float | None
@@ -94,43 +95,47 @@ class DetectionPipeline:
         with self._raw() as raw:
             detector = raw.require_detector()
             options = choose_options(self._model, detector.names, self._defaults, overrides)
-            prepared = await self._prepare(image, detector, deadline_monotonic_s)
-            inputs = {detector.input_name: prepared.array}
-            answer = await raw.execute(inputs, 1, deadline_monotonic_s)
-            output = answer.outputs[detector.output_name][0]
-            found = await asyncio.get_running_loop().run_in_executor(
-                self._pool, _finish, detector, output, prepared.letterbox, options
-            )
+            if not self._room.acquire(blocking=False):
+                raise QueueFull(
+                    f"model {self._model!r}: {self._limits.max_waiting} images wait already, which is its limit; "
+                    "send fewer at a time"
+                )
+            submitted_ns = time.perf_counter_ns()
+
+            def prepare() -> _Prepared:
+                return _prepare(
+                    self._model, image, detector, self._limits.max_pixels, deadline_monotonic_s, submitted_ns
+                )
+
+            def submit(prepared: _Prepared) -> Future[BatchAnswer]:
+                return raw.submit({detector.input_name: prepared.array}, 1, deadline_monotonic_s)
+
+            def finish(prepared: _Prepared, answer: BatchAnswer) -> DetectResult:
+                return self._finish(detector, prepared, answer, options)
+
+            return await asyncio.wrap_future(Relay(self._pool, self._room.release, prepare, submit, finish).start())
+
+    def _finish(
+        self, detector: YoloDetector, prepared: _Prepared, answer: BatchAnswer, options: DetectOptions
+    ) -> DetectResult:
+        """Runs on the pool."""
+        began_ns = time.perf_counter_ns()
+        output = answer.outputs[detector.output_name][0]
+        detections = detector.postprocess(output, prepared.letterbox, options)
         timings = answer.timings.with_(
             preprocess_ns=prepared.elapsed_ns,
             queue_ns=answer.timings.queue_ns + prepared.waited_ns,
-            postprocess_ns=found.elapsed_ns,
+            postprocess_ns=time.perf_counter_ns() - began_ns,
         )
         return DetectResult(
             model_name=self._model,
             model_version=self._version,
-            detections=found.detections,
+            detections=detections,
             names=detector.names,
             image_height=prepared.height,
             image_width=prepared.width,
             timings=timings,
         )
-
-    async def _prepare(
-        self, image: ImageSource, detector: YoloDetector, deadline_monotonic_s: float | None
-    ) -> _Prepared:
-        if self._waiting >= self._limits.max_waiting:
-            raise QueueFull(
-                f"model {self._model!r}: {self._waiting} images wait already, which is its limit; send fewer at a time"
-            )
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(
-                self._pool, _prepare, self._model, image, detector, self._limits.max_pixels, deadline_monotonic_s,
-                time.perf_counter_ns(),
-            )  # fmt: skip
-        finally:
-            self._waiting -= 1
 
 
 def choose_options(
@@ -169,12 +174,6 @@ class _Prepared:
     elapsed_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    detections: Detections
-    elapsed_ns: int
-
-
 def _prepare(
     model: str,
     image: ImageSource,
@@ -198,13 +197,6 @@ def _prepare(
     array, letterbox = detector.preprocess(pixels)
     height, width = pixels.shape[:2]
     return _Prepared(array, letterbox, height, width, began_ns - submitted_ns, time.perf_counter_ns() - began_ns)
-
-
-def _finish(detector: YoloDetector, output: Array, letterbox: Letterbox, options: DetectOptions) -> _Found:
-    """Runs on the pool."""
-    began_ns = time.perf_counter_ns()
-    detections = detector.postprocess(output, letterbox, options)
-    return _Found(detections, time.perf_counter_ns() - began_ns)
 
 
 def _check_pixels(image: RgbImage, max_pixels: int) -> RgbImage:

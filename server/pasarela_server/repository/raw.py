@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from contextlib import nullcontext
 
 from pasarela_server.backends.base import Backend
@@ -111,14 +111,14 @@ class RawServable:
             check_spatial(self._backend.spec, inputs)
         except InvalidRequest as error:
             raise InvalidRequest(f"model {self._config.name!r}: {error}") from error
-        answer = await self.execute(inputs, rows, request.deadline_monotonic_s)
+        answer = await asyncio.wrap_future(self.submit(inputs, rows, request.deadline_monotonic_s))
         wanted = request.requested_outputs or tuple(self._outputs)
         outputs = tuple(Tensor(name, self._outputs[name], answer.outputs[name]) for name in wanted)
         return InferResponse(self._config.name, self._version, outputs, request.id, answer.timings)
 
-    async def execute(self, inputs: Mapping[str, Array], rows: int, deadline_monotonic_s: float | None) -> BatchAnswer:
-        """Queues inputs that are known to fit and waits for the outputs; raises as `infer` does."""
-        return await asyncio.wrap_future(self._scheduler.submit(inputs, rows, deadline_monotonic_s))
+    def submit(self, inputs: Mapping[str, Array], rows: int, deadline_monotonic_s: float | None) -> Future[BatchAnswer]:
+        """Queues inputs that are known to fit, from any thread; see `Scheduler.submit`."""
+        return self._scheduler.submit(inputs, rows, deadline_monotonic_s)
 
     async def detect(
         self,

@@ -1,0 +1,95 @@
+"""Work that passes from the image pool to a model's scheduler and back to the pool, without a stop at the event loop.
+
+Each stop at the event loop would cost two switches between threads for every image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Generic, TypeVar
+
+from pasarela_server.errors import RequestCancelled
+from pasarela_server.scheduling.batch import BatchAnswer
+
+_Prepared = TypeVar("_Prepared")
+_Result = TypeVar("_Result")
+
+
+class Relay(Generic[_Prepared, _Result]):
+    """One piece of work: prepare it, have it answered by a scheduler, finish it.
+
+    The future that `start` returns is resolved exactly once, by whichever thread comes to the end. Cancelling it skips
+    the steps that have not begun and drops what waits in the scheduler; a step that has begun runs to its end.
+    """
+
+    def __init__(
+        self,
+        pool: Executor,
+        begun: Callable[[], None],
+        prepare: Callable[[], _Prepared],
+        submit: Callable[[_Prepared], Future[BatchAnswer]],
+        finish: Callable[[_Prepared, BatchAnswer], _Result],
+    ) -> None:
+        """Builds the relay; `start` runs it.
+
+        Args:
+            pool: Runs `prepare` and `finish`. Its owner shuts it down.
+            begun: Called on the pool when the work leaves the pool's queue, even if it was cancelled by then.
+            prepare: First step, on the pool.
+            submit: Hands what was prepared to the scheduler; called on the pool, must not block.
+            finish: Last step, on the pool.
+        """
+        self._pool = pool
+        self._begun = begun
+        self._prepare = prepare
+        self._submit = submit
+        self._finish = finish
+        self._done: Future[_Result] = Future()
+
+    def start(self) -> Future[_Result]:
+        """Queues the first step and returns the result to come."""
+        self._pool.submit(self._run_prepare)
+        return self._done
+
+    def _run_prepare(self) -> None:
+        self._begun()
+        if self._done.cancelled():
+            return
+        try:
+            prepared = self._prepare()
+            answer = self._submit(prepared)
+        except Exception as error:  # noqa: BLE001 - handed to whoever awaits the result
+            self._fail(error)
+            return
+        self._done.add_done_callback(lambda _: answer.cancel())
+        answer.add_done_callback(lambda answered: self._on_answer(prepared, answered))
+
+    def _on_answer(self, prepared: _Prepared, answered: Future[BatchAnswer]) -> None:
+        """Runs on the instance's thread, or on that which cancelled."""
+        if answered.cancelled():
+            self._fail(RequestCancelled("the request was given up before it was executed"))
+            return
+        error = answered.exception()
+        if error is not None:
+            self._fail(error)
+            return
+        try:
+            self._pool.submit(self._run_finish, prepared, answered.result())
+        except RuntimeError as shut_down:
+            self._fail(shut_down)
+
+    def _run_finish(self, prepared: _Prepared, answer: BatchAnswer) -> None:
+        if self._done.cancelled():
+            return
+        try:
+            result = self._finish(prepared, answer)
+        except Exception as error:  # noqa: BLE001 - handed to whoever awaits the result
+            self._fail(error)
+            return
+        if self._done.set_running_or_notify_cancel():
+            self._done.set_result(result)
+
+    def _fail(self, error: BaseException) -> None:
+        if not self._done.cancelled() and self._done.set_running_or_notify_cancel():
+            self._done.set_exception(error)

@@ -1,0 +1,129 @@
+"""Work that passes between pool and scheduler is resolved exactly once, whatever happens on the way."""
+
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pasarela_server.errors import BackendFailure, QueueFull
+from pasarela_server.repository.relay import Relay
+from pasarela_server.request import Timings
+from pasarela_server.scheduling.batch import BatchAnswer
+
+ANSWER = BatchAnswer({"y": np.array([3])}, Timings())
+
+
+class StepByStep(Executor):
+    """A pool whose work the test runs, one piece at a time, on its own thread."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Callable[[], Any]] = []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.waiting.append(lambda: fn(*args, **kwargs))
+        return Future()
+
+    def step(self) -> None:
+        self.waiting.pop(0)()
+
+
+class Route:
+    """A relay whose steps note that they ran."""
+
+    def __init__(self, **changes: Callable[..., Any]) -> None:
+        self.log: list[str] = []
+        self.pool = StepByStep()
+        self.answer: Future[BatchAnswer] = Future()
+        steps: dict[str, Callable[..., Any]] = {
+            "prepare": lambda: self.log.append("prepare") or 20,  # type: ignore[func-returns-value]
+            "submit": lambda prepared: self.log.append("submit") or self.answer,  # type: ignore[func-returns-value]
+            "finish": lambda prepared, answer: prepared + int(answer.outputs["y"][0]),
+        } | changes
+        self.done: Future[int] = Relay(self.pool, lambda: self.log.append("begun"), **steps).start()
+
+    def answered(self, error: Exception | None = None) -> None:
+        assert self.answer.set_running_or_notify_cancel()
+        if error:
+            self.answer.set_exception(error)
+        else:
+            self.answer.set_result(ANSWER)
+
+
+def failing(error: Exception) -> Callable[..., Any]:
+    def step(*_: object) -> Any:
+        raise error
+
+    return step
+
+
+def test_all_steps_lead_to_the_result() -> None:
+    route = Route()
+    route.pool.step()
+    assert route.log == ["begun", "prepare", "submit"]
+    route.answered()
+    route.pool.step()
+    assert route.done.result(0) == 23
+
+
+def test_cancelled_before_it_began_it_costs_nothing_but_still_leaves_the_queue() -> None:
+    route = Route()
+    assert route.done.cancel()
+    route.pool.step()
+    assert route.log == ["begun"]
+
+
+def test_cancelled_while_it_waits_it_is_dropped_from_the_scheduler() -> None:
+    route = Route()
+    route.pool.step()
+    assert route.done.cancel()
+    assert route.answer.cancelled()
+    assert not route.pool.waiting
+
+
+def test_cancelled_while_it_is_executed_its_answer_is_thrown_away() -> None:
+    route = Route()
+    route.pool.step()
+    assert route.answer.set_running_or_notify_cancel()
+    assert route.done.cancel()
+    route.answer.set_result(ANSWER)
+    route.pool.step()
+    assert route.done.cancelled()
+
+
+def test_cancelled_during_the_last_step_nothing_breaks() -> None:
+    route = Route(finish=lambda prepared, answer: route.done.cancel())
+    route.pool.step()
+    route.answered()
+    route.pool.step()
+    assert route.done.cancelled()
+
+
+@pytest.mark.parametrize(
+    ("changes", "answer_error", "expected"),
+    [
+        pytest.param({"prepare": failing(ValueError("bad image"))}, None, ValueError, id="the first step fails"),
+        pytest.param({"submit": failing(QueueFull("full"))}, None, QueueFull, id="the scheduler refuses"),
+        pytest.param({}, BackendFailure("broke"), BackendFailure, id="the model fails"),
+        pytest.param({"finish": failing(KeyError("output"))}, None, KeyError, id="the last step fails"),
+    ],
+)
+def test_a_failure_reaches_whoever_waits(
+    changes: dict[str, Callable[..., Any]], answer_error: Exception | None, expected: type[Exception]
+) -> None:
+    route = Route(**changes)
+    route.pool.step()
+    if "submit" in route.log:
+        route.answered(answer_error)
+    while route.pool.waiting:
+        route.pool.step()
+    assert isinstance(route.done.exception(0), expected)
+
+
+def test_a_pool_that_was_shut_down_in_between_is_a_failure_and_no_hang() -> None:
+    route = Route()
+    route.pool.step()
+    route.pool.submit = failing(RuntimeError("cannot schedule new futures after shutdown"))  # type: ignore[method-assign]
+    route.answered()
+    assert isinstance(route.done.exception(0), RuntimeError)
