@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import shutil
@@ -110,6 +111,7 @@ async def _serve(config: ServerConfig) -> bool:
     await asyncio.wait((stop, loaded), return_when=asyncio.FIRST_COMPLETED)
     if loaded.done():
         loaded.result()
+        _freeze_memory()
         publish_health()
         sys.stdout.write(_report(config, models, grpc_port, None if pages is None else pages.port).text())
         sys.stdout.flush()
@@ -168,6 +170,12 @@ def _load(models: ModelManager, loop: asyncio.AbstractEventLoop) -> asyncio.Futu
 
     threading.Thread(target=load, name="load", daemon=True).start()
     return loaded
+
+
+def _freeze_memory() -> None:
+    """Takes what is there now, models and frameworks, out of the garbage collector's rounds: it stays to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 def _metrics_pages(config: ServerConfig, metrics: Metrics, ready: Callable[[], bool]) -> MetricsServer | None:

@@ -24,6 +24,8 @@ SERVICES: tuple[str, ...] = (
 """Full names of the services that models answer on."""
 
 _HEALTH_SERVICE: str = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+_WINDOW_BYTES = 8 * 2**20
+"""How much of one message a client may send before the server has read any of it."""
 
 
 def build_server(
@@ -46,6 +48,9 @@ def _options(max_message_bytes: int) -> Sequence[tuple[str, Any]]:
     return (
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.max_send_message_length", max_message_bytes),
+        # Flow control that probes the bandwidth answers each image with pings; a fixed window holds a raw tensor whole.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", _WINDOW_BYTES),
         # Two servers on one port would share its connections by chance.
         ("grpc.so_reuseport", 0),
         # Clients may ping idle connections as often as Triton lets them.
