@@ -57,10 +57,11 @@ def measure(variants: list[Variant], images: list[Path], rounds: int, seconds: f
                 figures.add(variant.name, "pipeline", variant.pipeline_rate(encoded, seconds))
                 bar.update()
                 for clients in CLIENTS:
-                    per_second, latency = server_rate(url, variant.name, clients, seconds, images)
-                    figures.add(variant.name, f"server_{clients}", per_second)
-                    figures.add(variant.name, f"p50_ms_{clients}", latency["p50"])
-                    figures.add(variant.name, f"p99_ms_{clients}", latency["p99"])
+                    taken = server_rate(url, variant.name, clients, seconds, images)
+                    figures.add(variant.name, f"server_{clients}", taken.images_per_second)
+                    figures.add(variant.name, f"p50_ms_{clients}", taken.p50_ms)
+                    figures.add(variant.name, f"p99_ms_{clients}", taken.p99_ms)
+                    figures.add(variant.name, f"client_cores_{clients}", taken.client_cores)
                     bar.update()
                 app = variant.benchmark_app_rate(seconds)
                 if app is not None:
@@ -93,15 +94,17 @@ class Figures:
 def table(figures: Figures, variants: list[Variant]) -> str:
     """The figures as a person reads them (Markdown)."""
     lines = [
-        "| images per second | benchmark_app | bare engine | in process | 1 client | 4 | 16 | 16 ÷ in process |",
-        "|---|---|---|---|---|---|---|---|",
+        "| images per second | benchmark_app | bare engine | in process | 1 client | 4 | 16 | ÷ in process | clients took |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for variant in variants:
         columns = ["benchmark_app", "engine", "pipeline", *(f"server_{clients}" for clients in CLIENTS)]
         medians = [figures.median(variant.name, column) for column in columns]
         cells = ["–" if median is None else f"{median:.1f}" for median in medians]
         middle, low, high = figures.ratio(variant.name, "server_16", "pipeline")
-        lines.append(f"| {variant.name} | {' | '.join(cells)} | {middle:.2f} ({low:.2f}–{high:.2f}) |")
+        share = (figures.median(variant.name, "client_cores_16") or 0) / variant.cores
+        cells += [f"{middle:.2f} ({low:.2f}–{high:.2f})", f"{share:.1%} of the CPU"]
+        lines.append(f"| {variant.name} | {' | '.join(cells)} |")
     lines += ["", "| latency, p50 / p99 in ms | 1 client | 4 clients | 16 clients |", "|---|---|---|---|"]
     for variant in variants:
         cells = [
