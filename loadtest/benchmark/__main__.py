@@ -94,7 +94,7 @@ class Figures:
 def table(figures: Figures, variants: list[Variant]) -> str:
     """The figures as a person reads them (Markdown)."""
     lines = [
-        "| images per second | benchmark_app | bare engine | in process | 1 client | 4 | 16 | ÷ in process | clients took |",
+        "| images per second | benchmark_app | engine | in process | 1 client | 4 | 16 | ÷ in process | clients took |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for variant in variants:
