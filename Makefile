@@ -17,7 +17,7 @@ help:  ## list these commands
 .venv/.serve: $(PROJECTS)
 	@echo "Installing what serving on a CPU needs into .venv (OpenVINO, ONNX Runtime; about a minute) …"
 	@$(PYTHON) -m venv .venv
-	@$(PIP) pip
+	@$(PIP) --upgrade pip
 	@$(PIP) -e proto -e 'server[onnxruntime,openvino]' -e 'client[media]'
 	@touch $@
 
