@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from pasarela_client import Detector
 from pasarela_server.backends import BackendOptions, load_backend
 from pasarela_server.config.pbtxt import parse_model_config
 from pasarela_server.detection.image import decode_image
@@ -78,6 +80,18 @@ def test_what_was_published_detects(folder: Path, model: str) -> None:
         assert (detections.boxes[:, 2:] <= (image.shape[1], image.shape[0])).all()
     finally:
         backend.close()
+
+
+@pytest.mark.timeout(600)
+def test_a_server_serves_what_was_trained(folder: Path, start_server) -> None:
+    picture = next((folder / "datasets/tiny/train/image").iterdir())
+    with start_server(folder / REPOSITORY) as server, Detector(server.address) as detector:
+        found = detector.detect(picture, confidence=0.0, max_detections=5)
+        assert (found.model, found.version) == ("garments", "1")
+        assert len(found) == 5
+        assert set(found.names) <= {category.name for category in CATEGORIES}
+        with Image.open(picture) as opened:
+            assert found.image_size == opened.size
 
 
 @pytest.mark.timeout(600)
