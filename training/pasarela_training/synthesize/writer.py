@@ -57,6 +57,19 @@ def _write(folder: Path, settings: SynthesizeSettings, indexes: Sequence[int]) -
     return counts
 
 
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Holds Ctrl-C back while workers are spawned, and so in the workers until they ignore it.
+
+    It reaches every process of the terminal; a worker that still imports would answer it with a traceback.
+    """
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+
+
 def _start_worker() -> None:
     """Leave Ctrl-C to the parent, which ends the pool."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -93,7 +106,8 @@ def _write_all(folder: Path, settings: SynthesizeSettings, processes: int, progr
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(processes, len(chunks)), context, initializer=_start_worker)
     try:
-        futures = {pool.submit(_write, folder, settings, chunk): len(chunk) for chunk in chunks}
+        with _interrupts_held():
+            futures = {pool.submit(_write, folder, settings, chunk): len(chunk) for chunk in chunks}
         for future in as_completed(futures):
             counts += future.result()
             advance(futures[future])
