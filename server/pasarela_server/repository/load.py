@@ -8,10 +8,13 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from pasarela_server.backends.base import ArtefactSpec, BackendLoader, BackendOptions, Session
 from pasarela_server.config.complete import complete
 from pasarela_server.config.model import InstanceKind, ModelConfig
 from pasarela_server.config.plan import plan_load
+from pasarela_server.detection.options import DetectOptions
 from pasarela_server.detection.yolo import YoloDetector
 from pasarela_server.errors import InvalidModel, ServingError
 from pasarela_server.repository.desired import DesiredModel
@@ -125,7 +128,16 @@ def _warm_up(config: ModelConfig, sessions: Sequence[Session], detector: YoloDet
             session.infer(inputs)
         except ServingError as error:
             raise InvalidModel(f"model {config.name!r}: a first inference with zeros failed: {error}") from error
+    if not isinstance(detector, str):
+        _warm_up_images(sessions[0], detector)
     return ()
+
+
+def _warm_up_images(session: Session, detector: YoloDetector) -> None:
+    """One black picture all the way: libraries load their parts when they are first used."""
+    pixels, letterbox = detector.preprocess(np.zeros((48, 64, 3), np.uint8))
+    outputs = session.infer({detector.input_name: pixels})
+    detector.postprocess(outputs[detector.output_name][0], letterbox, DetectOptions(confidence=0.0))
 
 
 def _detects(detector: YoloDetector | str) -> str:

@@ -61,7 +61,7 @@ def test_instances_are_warm_before_the_model_is_ready(repository: Any) -> None:
     repository.add("b", "detector", config="instance_group { count: 3 }").manager()
 
     (backend,) = repository.loader.backends
-    assert backend.shapes == [{"images": (1, 3, 32, 64)}] * 3
+    assert backend.shapes == [{"images": (1, 3, 32, 64)}] * 4, "each of three instances, and one picture all the way"
     assert (backend.options.instances, backend.options.threads) == (3, 1)
 
 
