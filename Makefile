@@ -55,7 +55,7 @@ benchmark: .venv/.dev  ## bare engine, in-process pipeline and server, for each 
 loadtest: .venv/.dev  ## start the server, load it with Locust, leave an HTML report
 	$(BIN)/python loadtest/run.py $(ARGS)
 
-train: .venv/.dev  ## from nothing to a published model_repository/ (about an hour on 2 cores)
+train: .venv/.dev  ## from nothing to a published model_repository/ (about half an hour on 2 idle cores)
 	$(BIN)/pasarela-training run --config training/configs/demo.yaml $(ARGS)
 
 docs: .venv/.dev  ## write the generated pages, check links, commands and examples
