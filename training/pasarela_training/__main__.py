@@ -7,8 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from pasarela_training.cli import parser
-from pasarela_training.config import load_config
-from pasarela_training.config.sections import DatasetSection, SynthesizeSection
+from pasarela_training.config import DatasetSection, SynthesizeSection, load_config
 from pasarela_training.errors import ConfigError, TrainingError
 from pasarela_training.pipeline import Pipeline
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from pasarela_training.config import Config, DatasetSection
 from pasarela_training.dataset.coco import make_coco
+from pasarela_training.dataset.content import read_contents
 from pasarela_training.dataset.sample import make_sample
 from pasarela_training.dataset.yolo import make_yolo
 from pasarela_training.errors import TrainingError
 from pasarela_training.evaluate.stage import make_evaluate
 from pasarela_training.export.stage import make_export
-from pasarela_training.fingerprint import folder_fingerprint
+from pasarela_training.fingerprint import fingerprint, folder_fingerprint
 from pasarela_training.progress import counting_bar
 from pasarela_training.publish.stage import publish
 from pasarela_training.stage import Stage, read_stamp, run_stage
@@ -53,14 +54,17 @@ class Pipeline:
     def train(self) -> str:
         """Trains."""
         section, dataset = self.config.train, self._folder("yolo")
-        labels = self.yolo()
-        inputs = {"yolo": labels, "model": model_fingerprint(section.model)}
+        self.yolo()
+        contents = read_contents(dataset)
+        # Without validation the weights depend on the training split alone.
+        data = fingerprint([contents["train"], contents["val"] if section.validate_each_epoch else None])
+        inputs = {"data": data, "model": model_fingerprint(section.model)}
         previous = self._folder("train")
         return self._run(
             "train",
             train_recipe(section),
             inputs,
-            lambda output: make_train(section, dataset, labels, previous, output),
+            lambda output: make_train(section, dataset, data, previous, output),
             resumable=True,
         )
 

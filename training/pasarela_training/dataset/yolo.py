@@ -10,7 +10,9 @@ from pathlib import Path
 
 import yaml
 
+from pasarela_training.dataset.content import content_digest, write_contents
 from pasarela_training.dataset.split import SPLITS
+from pasarela_training.fingerprint import file_sha256
 from pasarela_training.progress import progress
 from pasarela_training.synthesize.categories import CATEGORIES
 
@@ -27,6 +29,7 @@ def make_yolo(source: Path, coco: Path, output: Path) -> str:
         One line that says what was written.
     """
     images = 0
+    digests: dict[str, str] = {}
     for split in SPLITS:
         document = json.loads((coco / f"{split}.json").read_text(encoding="utf-8"))
         lines: dict[int, list[str]] = defaultdict(list)
@@ -36,13 +39,17 @@ def make_yolo(source: Path, coco: Path, output: Path) -> str:
             lines[image].append(label_line(annotation["category_id"], annotation["bbox"], *size[image]))
         for folder in ("images", "labels"):
             (output / folder / split).mkdir(parents=True)
+        entries: list[tuple[str, str, str]] = []
         for image in progress(document["images"], f"yolo {split}"):
             original = (source / image["file_name"]).resolve()
             name = f"{image['file_name'].split('/', 1)[0]}_{original.stem}"
             link(original, output / "images" / split / f"{name}{original.suffix}")
             text = "".join(f"{line}\n" for line in lines[image["id"]])
             (output / "labels" / split / f"{name}.txt").write_text(text, encoding="ascii")
+            entries.append((f"{name}{original.suffix}", file_sha256(original), text))
             images += 1
+        digests[split] = content_digest(entries)
+    write_contents(output, digests)
     settings = {split: f"images/{split}" for split in SPLITS} | {
         "names": {category.id - 1: category.name for category in CATEGORIES}
     }
