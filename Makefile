@@ -9,7 +9,7 @@ PIP := $(BIN)/pip --disable-pip-version-check install -qq --constraint constrain
 PROJECTS := $(wildcard */pyproject.toml) constraints.txt
 ARGS ?=
 
-.PHONY: help setup serve test lint format proto benchmark loadtest train docs clean
+.PHONY: help setup serve test lint format proto benchmark conversion loadtest train docs clean
 
 help:  ## list these commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ proto: .venv/.dev  ## regenerate the stubs in proto/pasarela_proto/
 
 benchmark: .venv/.dev  ## bare engine, in-process pipeline and server, for each variant (minutes)
 	$(BIN)/python -m loadtest.benchmark $(ARGS)
+
+conversion: .venv/.dev  ## time the conversion of 200,000 annotation files against a plain reader (minutes)
+	$(BIN)/python -m pasarela_training.dataset.benchmark $(ARGS)
 
 loadtest: .venv/.dev  ## start the server, load it with Locust, leave an HTML report
 	$(BIN)/python loadtest/run.py $(ARGS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pasarela_server.config.fields import HONOURED, REFUSED
+from pasarela_training.config.reference import config_reference
 
 DOCS = Path(__file__).parent
 
@@ -34,7 +35,7 @@ def model_configuration() -> str:
     return "\n".join(lines)
 
 
-PAGES = {"model-configuration.md": model_configuration}
+PAGES = {"model-configuration.md": model_configuration, "training-configuration.md": config_reference}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

@@ -18,7 +18,13 @@ from pasarela_training.synthesize.categories import CATEGORIES
 
 CONFIG = Path(__file__).parents[2] / "training" / "configs" / "tiny.yaml"
 REPOSITORY = Path("runs", "tiny", "model_repository")
-ARTEFACTS = {"garments_pytorch": "model.pt", "garments_onnx": "model.onnx", "garments_openvino": "model.xml"}
+ARTEFACTS = {
+    "garments_pytorch": "model.pt",
+    "garments_onnx": "model.onnx",
+    "garments_openvino": "model.xml",
+    "garments_int8": "model.xml",
+}
+STAGES = ("synthesize", "sample", "coco", "yolo", "train", "export", "evaluate", "verify")
 
 
 def pipeline(command: str, folder: Path) -> list[str]:
@@ -38,16 +44,7 @@ def pipeline(command: str, folder: Path) -> list[str]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pipeline")
     lines = pipeline("run", folder)
-    assert [line.split(":")[0] for line in lines] == [
-        "synthesize",
-        "sample",
-        "coco",
-        "yolo",
-        "train",
-        "export",
-        "evaluate",
-        "publish",
-    ]
+    assert [line.split(":")[0] for line in lines] == [*STAGES, "publish", "compare", "look", "report"]
     return folder
 
 
@@ -97,10 +94,22 @@ def test_a_server_serves_what_was_trained(folder: Path, start_server) -> None:
 @pytest.mark.timeout(600)
 def test_running_again_makes_and_publishes_nothing(folder: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in (folder / REPOSITORY).rglob("*")}
-    *stages, publish = pipeline("run", folder)
-    assert all("up to date" in line for line in stages)
-    assert "nothing new" in publish
+    lines = dict(line.split(":", 1) for line in pipeline("run", folder))
+    assert all("up to date" in lines[stage] for stage in (*STAGES, "compare", "look"))
+    assert "nothing new" in lines["publish"]
     assert {path: path.stat().st_mtime_ns for path in (folder / REPOSITORY).rglob("*")} == before
+
+
+@pytest.mark.timeout(600)
+def test_the_run_leaves_pictures_and_a_report_of_itself(folder: Path) -> None:
+    workspace = folder / "runs" / "tiny"
+    report = (workspace / "report.html").read_text()
+    assert "data:image/" in report
+    assert all(model.removeprefix("garments_") in report for model in ARTEFACTS)
+    for picture in ("train/curves.png", "compare/compare.png"):
+        with Image.open(workspace / picture) as opened:
+            opened.verify()
+    assert list((workspace / "look").rglob("*.jpg"))
 
 
 @pytest.mark.timeout(600)
