@@ -4,10 +4,17 @@ from typing import Any
 
 import pytest
 
-from pasarela_training.dataset.deepfashion2 import BrokenAnnotation, ImageKey, parse_annotation, read_annotation
+from pasarela_training.dataset.records import FAULT_KINDS, Annotation, BrokenAnnotation, Fault, ImageKey
+from pasarela_training.dataset.sources.deepfashion2 import DeepFashion2Source, parse_annotation
 
 KEY = ImageKey("train", "000001")
 Garment = Callable[..., dict[str, Any]]
+
+
+def read(dataset: Path) -> tuple[Annotation, list[Fault]]:
+    source = DeepFashion2Source(dataset)
+    (entry,), _ = source.entries(("train",))
+    return source.read(entry)
 
 
 def test_an_item_is_read_as_it_is_written(make_garment: Garment) -> None:
@@ -36,6 +43,17 @@ def test_items_come_in_the_order_of_their_numbers(make_garment: Garment) -> None
 @pytest.mark.parametrize(
     ("changes", "action", "part"),
     [
+        ({"category_id": True}, "dropped", "category_id is True"),  # reason: JSON's true equals 1 in Python
+        ({"bounding_box": [10, 20, 40, True]}, "dropped", "True"),  # reason: the same of corners
+        ({"bounding_box": [10, 20, 10**400, 80]}, "dropped", "too large"),  # reason: no float holds it
+        ({"bounding_box": [10, 20, float("inf"), 80]}, "dropped", "finite"),  # reason: Python's JSON reads Infinity
+        ({"segmentation": 7}, "kept", "expected a list of polygons"),  # reason: no list
+        ({"segmentation": [[1, 2, 3, 4, 5, "x"]]}, "kept", "expected a number"),  # reason: text in a polygon
+        ({"segmentation": [7]}, "kept", "no polygon"),  # reason: a number where a polygon belongs
+        ({"landmarks": [float("nan")] * 24}, "kept", "finite"),  # reason: the box is still good
+        ({"landmarks": 3}, "kept", "expected a list"),  # reason: no list
+        ({"style": -1}, "kept", "style is -1"),  # reason: they count from 0
+        ({"occlusion": True}, "kept", "occlusion is True"),  # reason: JSON's true equals 1 in Python
         ({"category_id": 14}, "dropped", "category_id is 14"),  # reason: there are 13
         ({"category_id": [9]}, "dropped", "category_id is [9]"),  # reason: no number at all
         ({"bounding_box": [10, 20, 10, 80]}, "dropped", "no area"),  # reason: no width
@@ -57,6 +75,8 @@ def test_what_is_wrong_with_an_item_is_reported(
     (fault,) = faults
     assert (fault.key, fault.where, fault.action) == (KEY, "item1", action)
     assert part in fault.reason
+    assert fault.kind in FAULT_KINDS
+    assert fault.kind != "other"
     assert [item.number for item in annotation.items] == ([2] if action == "dropped" else [1, 2])
 
 
@@ -76,6 +96,7 @@ def test_an_item_that_is_no_object_is_reported() -> None:
 @pytest.mark.parametrize(
     ("text", "part"),
     [
+        ("[" * 5000, "not readable as JSON"),  # reason: too deep for any reader
         ("{", "not readable as JSON"),  # reason: cut short
         ("[]", "expected a JSON object"),  # reason: another shape
         ('{"source": "user", "pair_id": 1}', "has no item"),  # reason: nothing to learn from
@@ -86,9 +107,34 @@ def test_a_file_that_cannot_be_used_says_why(
 ) -> None:
     add_image("000001", text=text)
     with pytest.raises(BrokenAnnotation, match=part.replace("[", r"\[")):
-        read_annotation(dataset, KEY)
+        read(dataset)
 
 
-def test_an_image_without_annotation_says_so(dataset: Path) -> None:
-    with pytest.raises(BrokenAnnotation, match="no annotation"):
-        read_annotation(dataset, KEY)
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        (b'{"pair_id": 1, "item1": "\xff"}', "not readable as JSON"),  # reason: not UTF-8
+        (b"\xff\xfe", "not readable as JSON"),  # reason: half a byte order mark of UTF-16
+        (None, "no annotation"),  # reason: gone since it was listed
+    ],
+)
+def test_bytes_that_are_no_text_say_why(
+    dataset: Path, add_image: Callable[..., None], content: bytes | None, part: str
+) -> None:
+    add_image("000001", text="{}")
+    (entry,), _ = DeepFashion2Source(dataset).entries(("train",))
+    place = dataset / "train" / "annos" / "000001.json"
+    place.unlink()
+    if content is not None:
+        place.write_bytes(content)
+    with pytest.raises(BrokenAnnotation, match=part):
+        DeepFashion2Source(dataset).read(entry)
+
+
+def test_one_number_that_is_none_costs_one_item(
+    dataset: Path, add_image: Callable[..., None], make_garment: Garment
+) -> None:
+    add_image("000001", make_garment(bounding_box=[float("nan"), 0, 1, 1]), make_garment())
+    annotation, (fault,) = read(dataset)
+    assert [item.number for item in annotation.items] == [2]
+    assert (fault.where, fault.kind) == ("item1", "bad value")
