@@ -34,7 +34,7 @@ class VariantSpec:
 
 
 def variant_specs(section: PublishSection) -> dict[Variant, VariantSpec]:
-    """All variants as a configuration has them served."""
+    """All variants as a configuration has them served; the precision is that of `openvino`, not of `int8`."""
     precision = section.openvino_precision
     parameters = {} if precision == "default" else {"precision": precision}
     return VARIANTS | {"openvino": replace(VARIANTS["openvino"], parameters=parameters)}
@@ -49,6 +49,13 @@ VARIANTS: dict[Variant, VariantSpec] = {
         "model.xml",
         ("model.xml", "model.bin", "metadata.yaml"),
         "OpenVINO (FP16 weights)",
+    ),
+    "int8": VariantSpec(
+        "int8",
+        "openvino",
+        "model.xml",
+        ("model.xml", "model.bin", "metadata.yaml"),
+        "OpenVINO INT8 (NNCF)",
     ),
 }
 

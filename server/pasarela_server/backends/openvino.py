@@ -10,6 +10,7 @@ from typing import Any
 from pasarela_server.backends.artefacts import import_framework, inferring, loading, require_file
 from pasarela_server.backends.base import ArtefactSpec, BackendOptions
 from pasarela_server.backends.metadata import image_shape, normalise, tensor_names
+from pasarela_server.backends.openvino_rows import RowByRowSession, is_quantised, row_shapes
 from pasarela_server.errors import InvalidModel
 from pasarela_server.tensor import Array, DataType, TensorSpec
 
@@ -57,6 +58,8 @@ class OpenVinoBackend:
 
     A detector whose sizes vary is compiled a second time for one image of the size it was exported for: shapes known
     in advance make the common request about a tenth faster. Everything else goes through the model as it is.
+
+    A quantised model whose batch varies is compiled for one row only (see `openvino_rows`).
     """
 
     def __init__(self, ov: Any, artefact: Path, options: BackendOptions) -> None:
@@ -68,9 +71,15 @@ class OpenVinoBackend:
             core = ov.Core()
             model = core.read_model(artefact)
             self._spec = _read_spec(model, artefact, options)
+            self._quantised = is_quantised(model)
+            self._row_by_row = self._quantised and model.is_dynamic()
             self._single_shape = _single_shape(self._spec)
-            self._general: Any = core.compile_model(model, self._device, settings)
             self._single: Any = None
+            if self._row_by_row:
+                self._spec = _fix_to_one_row(model, self._spec, self._single_shape, artefact, options)
+                self._general: Any = core.compile_model(model, self._device, settings)
+                return
+            self._general = core.compile_model(model, self._device, settings)
             if self._single_shape is not None:
                 model.reshape(list(self._single_shape))
                 self._single = core.compile_model(model, self._device, settings)
@@ -84,13 +93,17 @@ class OpenVinoBackend:
     def description(self) -> str:
         """See `Backend.description`."""
         precision = self._general.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        if self._quantised:
+            precision = f"int8 ({precision} elsewhere)"
         return (
             f"OpenVINO {self._ov.__version__.partition('-')[0]}, {self._device}, {precision}, "
             f"{self._options.instances} x {self._options.threads} threads"
         )
 
-    def session(self) -> OpenVinoSession:
+    def session(self) -> OpenVinoSession | RowByRowSession:
         """See `Backend.session`."""
+        if self._row_by_row:
+            return RowByRowSession(self._spec, self._general)
         return OpenVinoSession(self._spec, self._general, self._single, self._single_shape)
 
     def close(self) -> None:
@@ -147,6 +160,20 @@ def _read_spec(model: Any, artefact: Path, options: BackendOptions) -> ArtefactS
     outputs = _tensor_specs(model.outputs, options.output_names, metadata, "output0", "OUTPUT__{}")
     batched = all(spec.shape[:1] == (-1,) for spec in inputs + outputs)
     return ArtefactSpec(inputs, outputs, batched, metadata)
+
+
+def _fix_to_one_row(
+    model: Any, spec: ArtefactSpec, single: tuple[int, ...] | None, artefact: Path, options: BackendOptions
+) -> ArtefactSpec:
+    """Reshapes a quantised model to one row; the spec returned keeps the batch and has every other size fixed."""
+    if single is not None and spec.batched:
+        model.reshape([-1, *single[1:]])
+        spec = _read_spec(model, artefact, options)
+    shapes = row_shapes(spec)
+    model.reshape({port: list(shape) for port, shape in zip(model.inputs, shapes, strict=True)})
+    if model.is_dynamic():
+        raise InvalidModel("the model is quantised and the size of its output is unknown; reshape it to fixed sizes")
+    return spec
 
 
 def _read_metadata(model: Any, artefact: Path) -> dict[str, object]:

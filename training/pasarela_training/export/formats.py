@@ -18,11 +18,14 @@ from pasarela_training.variants import INPUT_NAME
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-def export_variant(variant: Variant, weights: Path, imgsz: int, scratch: Path, output: Path) -> None:
-    """Exports trained weights as one variant.
+def export_variant(
+    variant: Variant, weights: Path, imgsz: int, scratch: Path, output: Path, dynamic_size: bool = False
+) -> None:
+    """Exports trained weights as one variant that is not quantised.
 
-    The height and width of the input are fixed, since the network is served at the size that it was trained at; the
-    batch varies. Dates and paths of this machine are left out, so the same weights give the same files.
+    The batch varies. The height and width of the input are fixed, since the network is served at the size that it was
+    trained at, unless asked otherwise; TorchScript's are always fixed (it is traced at one size). Dates and paths of
+    this machine are left out, so the same weights give the same files.
 
     Args:
         variant: Which one.
@@ -30,16 +33,27 @@ def export_variant(variant: Variant, weights: Path, imgsz: int, scratch: Path, o
         imgsz: Side of the input in pixels.
         scratch: An empty folder for what lies about meanwhile.
         output: Folder that receives the variant's files.
+        dynamic_size: Whether height and width may vary in ONNX and OpenVINO, too.
     """
     output.mkdir(parents=True, exist_ok=True)
     match variant:
         case "pytorch":
             clean_torchscript(_ultralytics(weights, imgsz, scratch, format="torchscript"), output / "model.pt")
         case "onnx":
-            _fix_onnx(_ultralytics(weights, imgsz, scratch, format="onnx", dynamic=True), imgsz, output / "model.onnx")
+            exported = _ultralytics(weights, imgsz, scratch, format="onnx", dynamic=True)
+            _fix_onnx(exported, imgsz, output / "model.onnx", dynamic_size)
         case "openvino":
             exported = _ultralytics(weights, imgsz, scratch, format="openvino", dynamic=True, quantize=16)
-            _fix_openvino(exported, imgsz, output)
+            _fix_openvino(exported, imgsz, output, dynamic_size)
+        case "int8":
+            raise ValueError("int8 is made of the OpenVINO model by export.int8")
+
+
+def export_float_openvino(weights: Path, imgsz: int, scratch: Path, output: Path) -> None:
+    """Exports trained weights as an OpenVINO model with FP32 weights and fixed height and width, to quantise it."""
+    output.mkdir(parents=True, exist_ok=True)
+    exported = _ultralytics(weights, imgsz, scratch, format="openvino", dynamic=True)
+    _fix_openvino(exported, imgsz, output, dynamic_size=False, compress=False)
 
 
 def _ultralytics(weights: Path, imgsz: int, scratch: Path, **arguments: Any) -> Path:
@@ -77,16 +91,17 @@ def _padding(name: str, position: int, compression: int) -> bytes:
     return b"FB" + fill.to_bytes(2, "little") + b"Z" * fill
 
 
-def _fix_onnx(exported: Path, imgsz: int, output: Path) -> None:
+def _fix_onnx(exported: Path, imgsz: int, output: Path, dynamic_size: bool) -> None:
     import onnx
     import onnxslim  # type: ignore[import-untyped]
 
     model = onnx.load(exported)
-    metadata = served_metadata({entry.key: _literal(entry.value) for entry in model.metadata_props})
-    for axis, size in ((2, imgsz), (3, imgsz)):
-        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = size
-    anchors = model.graph.output[0].type.tensor_type.shape.dim[2]
-    anchors.dim_value = anchors_of(imgsz, int(metadata["stride"]))
+    metadata = served_metadata({entry.key: _literal(entry.value) for entry in model.metadata_props}, dynamic_size)
+    if not dynamic_size:
+        for axis in (2, 3):
+            model.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = imgsz
+        anchors = model.graph.output[0].type.tensor_type.shape.dim[2]
+        anchors.dim_value = anchors_of(imgsz, int(metadata["stride"]))
     model = onnxslim.slim(model)
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, {key: str(value) for key, value in metadata.items()})
@@ -94,14 +109,16 @@ def _fix_onnx(exported: Path, imgsz: int, output: Path) -> None:
     onnx.save(model, output)
 
 
-def _fix_openvino(exported: Path, imgsz: int, output: Path) -> None:
+def _fix_openvino(exported: Path, imgsz: int, output: Path, dynamic_size: bool, compress: bool = True) -> None:
     import openvino
 
     model = openvino.Core().read_model(next(exported.glob("*.xml")))
-    model.reshape({model.inputs[0]: [-1, 3, imgsz, imgsz]})
+    sides = [-1, -1] if dynamic_size else [imgsz, imgsz]
+    model.reshape({model.inputs[0]: [-1, 3, *sides]})
     model.inputs[0].get_tensor().set_names({INPUT_NAME})
-    openvino.save_model(model, output / "model.xml", compress_to_fp16=True)
-    metadata = served_metadata(yaml.safe_load((exported / "metadata.yaml").read_text(encoding="utf-8")))
+    openvino.save_model(model, output / "model.xml", compress_to_fp16=compress)
+    written = yaml.safe_load((exported / "metadata.yaml").read_text(encoding="utf-8"))
+    metadata = served_metadata(written, dynamic_size)
     (output / "metadata.yaml").write_text(yaml.safe_dump(metadata, sort_keys=False), encoding="utf-8")
 
 

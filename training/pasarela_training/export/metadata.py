@@ -13,16 +13,19 @@ DROPPED = frozenset({"date"})
 REQUIRED = ("task", "names", "stride", "imgsz")
 
 
-def served_metadata(exported: Mapping[str, Any]) -> dict[str, Any]:
+def served_metadata(exported: Mapping[str, Any], dynamic_size: bool = False) -> dict[str, Any]:
     """The metadata that is published.
 
-    `args.dynamic` becomes False: height and width are fixed (only the batch varies), and clients that read it must
-    send square images of `imgsz`, which is how the model is measured.
+    `args.dynamic` says whether height and width vary (the batch always does). Where they do not, clients that read it
+    must send square images of `imgsz`, which is how the model is measured.
     """
     kept = {key: value for key, value in exported.items() if key not in DROPPED}
     kept["names"] = {int(number): str(name) for number, name in dict(kept["names"]).items()}
     arguments = {key: value for key, value in dict(kept.get("args") or {}).items() if key != "data"}
-    return kept | {"description": str(kept.get("description", "")).strip(), "args": arguments | {"dynamic": False}}
+    return kept | {
+        "description": str(kept.get("description", "")).strip(),
+        "args": arguments | {"dynamic": dynamic_size},
+    }
 
 
 def missing_keys(metadata: Mapping[str, Any]) -> list[str]:
