@@ -13,7 +13,8 @@ from pasarela_server.detection.detections import Detections
 from pasarela_server.detection.letterbox import Letterbox
 from pasarela_server.tensor import Array, DataType, TensorSpec
 from pasarela_training.config import EvaluateSection
-from pasarela_training.dataset.coco import document as coco_document
+from pasarela_training.dataset.coco_entries import header
+from pasarela_training.dataset.sources.deepfashion2 import CATEGORIES as GARMENTS
 from pasarela_training.errors import TrainingError
 from pasarela_training.evaluate.measure import as_results, run_variant
 from pasarela_training.evaluate.scores import coco_scores
@@ -72,7 +73,7 @@ def truth(dataset: Path, add_image: Callable[..., None], tmp_path: Path) -> Path
         for n, (category, (left, top, right, bottom)) in enumerate(TRUTH, start=1)
     ]
     path = tmp_path / "test.json"
-    path.write_text(json.dumps(coco_document("test", [image], annotations)))
+    path.write_text(json.dumps(header("test", GARMENTS) | {"images": [image], "annotations": annotations}))
     return path
 
 

@@ -1,0 +1,110 @@
+"""One process's share of the conversion to COCO: from entries of a dataset to finished lines of JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import orjson
+
+from pasarela_training.dataset.coco_entries import ROUNDING, annotation_entry, clip_box, image_entry
+from pasarela_training.dataset.image_size import image_size
+from pasarela_training.dataset.records import Annotation, Box, BrokenAnnotation, Entry, Fault, Item
+from pasarela_training.dataset.sources.base import Source
+
+
+@dataclass(slots=True)
+class Converted:
+    """What came of some images of one split."""
+
+    split: str
+    read: int = 0
+    """Images looked at."""
+    images: list[bytes] = field(default_factory=list)
+    """An entry of `images` each."""
+    annotations: list[bytes] = field(default_factory=list)
+    """An entry of `annotations` each, in the order of the images, without the opening brace and without `id`."""
+    faults: list[Fault] = field(default_factory=list)
+
+
+def convert_chunk(source: Source, elements: Sequence[tuple[str, Entry]]) -> list[Converted]:
+    """Reads and converts images. What cannot be used becomes a fault; nothing is raised for it.
+
+    Args:
+        source: The dataset.
+        elements: Split of the sample and entry of each image.
+
+    Returns:
+        One for each run of images of the same split.
+    """
+    results: list[Converted] = []
+    for split, entry in elements:
+        if not results or results[-1].split != split:
+            results.append(Converted(split))
+        _convert(results[-1], source, entry)
+    return results
+
+
+def _convert(result: Converted, source: Source, entry: Entry) -> None:
+    result.read += 1
+    try:
+        annotation, found = source.read(entry)
+    except BrokenAnnotation as error:
+        result.faults.append(Fault(entry.key, "annotation", str(error), "dropped", error.kind))
+        return
+    result.faults += found
+    try:
+        width, height = image_size(entry.image)
+    except OSError as error:
+        reason = f"the image cannot be read: {error.strerror or error}"
+        result.faults.append(Fault(entry.key, "image", reason, "dropped", "missing image"))
+        return
+    lost = any(fault.action == "dropped" for fault in found)
+    _add(result, annotation, width, height, lost)
+
+
+def _add(result: Converted, annotation: Annotation, width: int, height: int, lost: bool) -> None:
+    """Adds an image with its items, unless every item that it had is lost."""
+    lines = []
+    for item in annotation.items:
+        box, fault = fit_box(annotation, item, width, height)
+        if fault is not None:
+            result.faults.append(fault)
+        if box is None:
+            lost = True
+            continue
+        lines.append(_dump(annotation_entry(annotation.image_id, item, box))[1:])
+    if not lines and lost:
+        reason = "none of its items can be used"
+        result.faults.append(Fault(annotation.key, "image", reason, "dropped", _last_kind(result, annotation)))
+        return
+    result.images.append(_dump(image_entry(annotation, width, height)))
+    result.annotations += lines
+
+
+def fit_box(annotation: Annotation, item: Item, width: int, height: int) -> tuple[Box | None, Fault | None]:
+    """An item's box within the image (None if nothing of it is), and what was wrong with it."""
+    box, where = item.box, f"item{item.number}"
+    if not (box[2] > box[0] and box[3] > box[1]):
+        return None, Fault(annotation.key, where, f"the box {_text(box)} has no area", "dropped", "no area")
+    clipped = clip_box(box, width, height)
+    if clipped is None:
+        reason = f"the box {_text(box)} lies outside the image of {width} × {height} pixels"
+        return None, Fault(annotation.key, where, reason, "dropped", "outside the image")
+    if max(abs(one - other) for one, other in zip(box, clipped, strict=True)) > ROUNDING:
+        reason = f"the box {_text(box)} exceeds the image of {width} × {height} pixels"
+        return clipped, Fault(annotation.key, where, reason, "clipped", "outside the image")
+    return clipped, None
+
+
+def _last_kind(result: Converted, annotation: Annotation) -> str:
+    """The image is lost by the same kind of fault as its last item."""
+    return next(fault.kind for fault in reversed(result.faults) if fault.key == annotation.key)
+
+
+def _text(box: Box) -> str:
+    return "[" + ", ".join(f"{value:g}" for value in box) + "]"
+
+
+def _dump(entry: dict[str, object]) -> bytes:
+    return orjson.dumps(entry)
