@@ -83,5 +83,5 @@ def test_a_list_cut_short_is_refused(tmp_path: Path) -> None:
 def test_a_missing_list_is_named(tmp_path: Path) -> None:
     lay(tmp_path, BOXES)
     (tmp_path / "Anno" / "Coarse" / "list_category_img.txt").unlink()
-    with pytest.raises(TrainingError, match="lacks list_category_img.txt"):
+    with pytest.raises(TrainingError, match=r"lacks list_category_img\.txt"):
         opened(tmp_path)

@@ -171,7 +171,7 @@ def test_the_digest_follows_images_and_annotations_of_its_split(
 @pytest.mark.usefixtures("twenty")
 def test_a_file_that_vanishes_is_a_fault(dataset: Path, tmp_path: Path) -> None:
     source = open_source(dataset)
-    entries, faults = source.entries(("train",))
+    entries, _ = source.entries(("train",))
     entries[0].image.unlink()
     ((_, seen, (fault,)), *_) = list(survey(source, entries, 1))
     assert (seen, fault.kind) == (None, "missing image")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 ATTRIBUTES = {"scale": 3, "occlusion": 3, "zoom_in": 3, "viewpoint": 3}
 """DeepFashion2's attributes of an item, each from 1 to this."""
+_NUMBERS = {int, float}
 LARGEST_ID = 2**53
 """Whole numbers up to here survive every reader of JSON."""
 
@@ -47,6 +49,22 @@ def finite(value: object) -> float:
     return number
 
 
+def finite_list(values: Sequence[object]) -> list[float]:
+    """Numbers as floats; the same as `finite` of each, and faster.
+
+    Raises:
+        BadValue: One is no number, not finite, or too large.
+    """
+    if set(map(type, values)) <= _NUMBERS:
+        try:
+            numbers = list(map(float, values))  # type: ignore[arg-type]
+        except OverflowError:
+            return [finite(value) for value in values]
+        if math.isfinite(sum(numbers)):
+            return numbers
+    return [finite(value) for value in values]
+
+
 def four_numbers(name: str, value: object, expected: str) -> tuple[float, float, float, float]:
     """A box as a document has it.
 
@@ -56,7 +74,7 @@ def four_numbers(name: str, value: object, expected: str) -> tuple[float, float,
     if not isinstance(value, list) or len(value) != 4:
         raise BadValue(f"{name} is {shown(value)}, expected {expected}")
     try:
-        first, second, third, fourth = (finite(number) for number in value)
+        first, second, third, fourth = finite_list(value)
     except BadValue as error:
         raise BadValue(f"{name} is {shown(value)}, {error}") from None
     return first, second, third, fourth
@@ -77,7 +95,9 @@ def read_landmarks(value: object, count: int) -> tuple[list[float], list[str]]:
     if not isinstance(value, (list, tuple)):
         return [], [f"landmarks is {shown(value)}, expected a list; it was left out"]
     try:
-        flat = [finite(number) for part in value for number in (part if isinstance(part, list) else (part,))]
+        if list in set(map(type, value)):
+            value = [number for part in value for number in (part if isinstance(part, list) else (part,))]
+        flat = finite_list(value)
     except BadValue as error:
         return [], [f"landmarks: {error}; they were left out"]
     if not flat:
@@ -101,7 +121,7 @@ def read_polygons(value: object) -> tuple[list[list[float]], list[str]]:
             reasons.append("segmentation has something that is no polygon; it was left out")
             continue
         try:
-            numbers = [finite(number) for number in polygon]
+            numbers = finite_list(polygon)
         except BadValue as error:
             reasons.append(f"segmentation: {error}; the polygon was left out")
             continue
