@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from pasarela_training.export.parity import (
 )
 from pasarela_training.framework import output_to
 from pasarela_training.progress import progress
-from pasarela_training.variants import VARIANTS, VariantSpec, opened
+from pasarela_training.variants import VariantSpec, opened
 
 CHECKED_BATCH = 3
 
@@ -35,13 +36,24 @@ class Checker:
     """Compares variants of one checkpoint with it in PyTorch, on images of the val split chosen by seed."""
 
     def __init__(
-        self, weights: Path, imgsz: int, val: Path, image_root: Path, *, count: int, seed: int, threads: int, log: Path
+        self,
+        weights: Path,
+        imgsz: int,
+        val: Path,
+        image_root: Path,
+        *,
+        count: int,
+        seed: int,
+        threads: int,
+        log: Path,
+        specs: Mapping[Variant, VariantSpec],
     ) -> None:
         self._weights = weights
         self._imgsz = imgsz
         self._images = chosen_images(val, image_root, count, seed)
         self._threads = threads
         self._log = log
+        self._specs = specs
         self._inputs: Inputs | None = None
 
     def check(self, variant: Variant, folder: Path) -> tuple[VariantCheck, ModelFacts]:
@@ -50,7 +62,7 @@ class Checker:
         Raises:
             TrainingError: It cannot be loaded, has no metadata, or takes no batch.
         """
-        spec = VARIANTS[variant]
+        spec = self._specs[variant]
         try:
             with opened(spec, folder, self._threads) as backend:
                 batch = check_variant(backend, self._imgsz, CHECKED_BATCH)

@@ -84,7 +84,7 @@ def export_int8(
     shutil.copyfile(original_folder / "metadata.yaml", compressed / "metadata.yaml")
     original = openvino.Core().read_model(original_folder / "model.xml")
     openvino.save_model(original, compressed / "model.xml", compress_to_fp16=True)
-    floor = _map(compressed, image_root, val, evaluate, "int8: OpenVINO on val") - section.max_drop
+    expected = _map(compressed, image_root, val, evaluate, "int8: OpenVINO on val")
 
     with opened(VARIANTS["openvino"], original_folder, 1) as backend:
         detector = YoloDetector.from_spec(backend.spec)
@@ -102,14 +102,14 @@ def export_int8(
         left = unquantised(model)
         ignored = left if count == 0 else ignored
         _save(model.clone(), imgsz, output)
-        reached = _map(output, image_root, val, evaluate, "int8: INT8 on val")
-        if count == 0 and reached < floor:
+        drop = expected - _map(output, image_root, val, evaluate, "int8: INT8 on val")
+        holds = drop <= section.max_drop
+        if count == 0 and not holds:
             arrays = [prepared(path, detector)[0] for path in calibration[:RANKED_ON]]
             with counting_bar("int8: ranking layers") as show:
                 ranking = disturbance(original, model, arrays, show)
         limit = min(section.max_reverted, len(ranking))
-        if reached >= floor or count >= limit:
-            drop = floor + section.max_drop - reached
+        if holds or count >= limit:
             return Quantised(drop, [name for name in left if name not in ignored], ignored)
         count = min(2 * count or FIRST_REVERTED, limit)
 

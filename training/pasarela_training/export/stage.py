@@ -20,6 +20,7 @@ from pasarela_training.export.int8 import Quantised, export_int8
 from pasarela_training.export.metadata import FACTS, ModelFacts
 from pasarela_training.framework import available_cores, output_to, prepare_environment
 from pasarela_training.progress import progress
+from pasarela_training.variants import VARIANTS, VariantSpec
 
 
 def make_export(
@@ -33,6 +34,7 @@ def make_export(
     settings_folder: Path,
     seed: int,
     output: Path,
+    specs: Mapping[Variant, VariantSpec] = VARIANTS,
 ) -> str:
     """Exports and checks variants.
 
@@ -46,6 +48,7 @@ def make_export(
         settings_folder: Where Ultralytics may keep its settings.
         seed: Of the choice of images.
         output: Folder to write into: one folder per variant, `check.json`, `facts.json` and `export.log`.
+        specs: How the variants are served: they are compared with the checkpoint in the precision given there.
 
     Returns:
         One line that says what was exported, and what did not pass its check.
@@ -60,7 +63,7 @@ def make_export(
     log.touch()
     val = coco / "val.json"
     count = section.checked_images
-    checker = Checker(weights, imgsz, val, image_root, count=count, seed=seed, threads=threads, log=log)
+    checker = Checker(weights, imgsz, val, image_root, count=count, seed=seed, threads=threads, log=log, specs=specs)
     checks: dict[Variant, VariantCheck] = {}
     facts: set[ModelFacts] = set()
     for variant in progress(section.variants, "export", total=len(section.variants)):
