@@ -1,8 +1,11 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pasarela_training.dataset.records import FAULT_KINDS, Annotation, BrokenAnnotation, Fault, ImageKey
 from pasarela_training.dataset.sources.deepfashion2 import DeepFashion2Source, parse_annotation
@@ -114,6 +117,7 @@ def test_a_file_that_cannot_be_used_says_why(
     ("content", "part"),
     [
         (b'{"pair_id": 1, "item1": "\xff"}', "not readable as JSON"),  # reason: not UTF-8
+        (b'{"pair_id": 1, "source": "\\ud800"}', "not readable as JSON"),  # reason: half a character
         (b"\xff\xfe", "not readable as JSON"),  # reason: half a byte order mark of UTF-16
         (None, "no annotation"),  # reason: gone since it was listed
     ],
@@ -138,3 +142,30 @@ def test_one_number_that_is_none_costs_one_item(
     annotation, (fault,) = read(dataset)
     assert [item.number for item in annotation.items] == [2]
     assert (fault.where, fault.kind) == ("item1", "bad value")
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["category_id", "bounding_box", "landmarks", "segmentation", "style", "scale"]), anything
+    ),
+    anything,
+)
+def test_nothing_that_json_can_hold_breaks_the_reader(changes: dict[str, Any], pair_id: Any) -> None:
+    good = {"category_id": 9, "bounding_box": [1, 2, 3, 4], "category_name": "skirt"}
+    annotation, faults = parse_annotation(KEY, {"pair_id": pair_id, "item1": good | changes, "item2": pair_id})
+    assert len(annotation.items) + sum(fault.action == "dropped" for fault in faults) == 2
+
+
+def test_a_name_that_is_no_text_is_a_fault(dataset: Path) -> None:
+    place = os.fsencode(dataset / "train" / "image") + b"/\xff.jpg"
+    with open(place, "wb"):
+        pass
+    entries, (fault,) = DeepFashion2Source(dataset).entries(("train",))
+    assert (entries, str(fault.key)) == ([], "train/\\udcff")

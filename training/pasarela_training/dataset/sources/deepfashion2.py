@@ -23,7 +23,7 @@ from pasarela_training.dataset.records import (
     Item,
     SplitName,
 )
-from pasarela_training.dataset.sources.files import names_in
+from pasarela_training.dataset.sources.files import names_in, printable
 from pasarela_training.dataset.sources.numbers import (
     BadValue,
     four_numbers,
@@ -86,7 +86,7 @@ class DeepFashion2Source:
             unread = {name[:-5] for name in names_in(annotations, ".json")}
             taken: set[int] = set()
             for stem in sorted(stems):
-                key = ImageKey(split, stem)
+                key = ImageKey(split, printable(stem))
                 annotated = stem in unread
                 unread.discard(stem)
                 fault = _listing_fault(key, annotated, taken)
@@ -99,7 +99,8 @@ class DeepFashion2Source:
                 entries.append(Entry(key, number + SPLIT_OFFSETS[split], images / f"{stem}.jpg", raw))
             reason = "the annotation has no image"
             faults += [
-                Fault(ImageKey(split, stem), "image", reason, "dropped", "missing image") for stem in sorted(unread)
+                Fault(ImageKey(split, printable(stem)), "image", reason, "dropped", "missing image")
+                for stem in sorted(unread)
             ]
         return entries, faults
 
@@ -148,9 +149,11 @@ def read_json(path: str) -> dict[str, Any]:
 def _read_leniently(data: bytes) -> Any:
     """Python's own reader takes NaN and Infinity, so that only the items that have them are lost."""
     try:
-        return json.loads(data)
+        content = json.loads(data)
+        json.dumps(content, ensure_ascii=False).encode()  # refuses halves of surrogate pairs, which cannot be written
     except (ValueError, RecursionError) as error:
         raise BrokenAnnotation(f"not readable as JSON: {error}") from error
+    return content
 
 
 def parse_annotation(

@@ -54,13 +54,18 @@ def folder_that_holds(names: Sequence[str], candidates: Sequence[Path]) -> Path 
 
 def usable_name(name: object) -> str | None:
     """A file's path as a document has it, with forward slashes; None if it leads out of its folder or is none."""
-    if not isinstance(name, str) or not name.strip() or "\n" in name or "\0" in name:
+    if not isinstance(name, str) or not name.strip() or "\n" in name or "\0" in name or printable(name) != name:
         return None
     text = name.replace("\\", "/")
     parts = [part for part in text.split("/") if part != "."]
     if text.startswith("/") or ".." in parts or "" in parts or ":" in parts[0]:
         return None
     return "/".join(parts)
+
+
+def printable(name: str) -> str:
+    """A name as it can be written down, even if its bytes on disk are no text."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def listing(folder: Path) -> str:

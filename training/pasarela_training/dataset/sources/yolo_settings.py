@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from pasarela_training.dataset.records import Entry, Fault, ImageKey
-from pasarela_training.dataset.sources.files import IMAGE_SUFFIXES, images_below, usable_name
+from pasarela_training.dataset.sources.files import IMAGE_SUFFIXES, images_below, printable, usable_name
 from pasarela_training.dataset.sources.numbers import is_integer, shown
 from pasarela_training.errors import TrainingError
 
@@ -95,7 +95,8 @@ def list_images(root: Path, settings: YoloSettings) -> tuple[Path, dict[str, tup
     found: dict[str, tuple[list[Entry], list[Fault]]] = {split: ([], []) for split in images}
     for number, (key, image) in enumerate(keyed, start=1):
         if usable_name(key.name) is None:
-            found[key.split][1].append(Fault(key, "image", "the file's name cannot be used", "dropped", "bad value"))
+            named = ImageKey(key.split, printable(key.name))
+            found[key.split][1].append(Fault(named, "image", "the file's name cannot be used", "dropped", "bad value"))
             continue
         found[key.split][0].append(Entry(key, number, image, str(label_path(image))))
     return above, found
