@@ -69,12 +69,14 @@ def main(arguments: list[str] | None = None) -> int:
 def table(found: dict[str, Measured], files: int) -> str:
     """The figures for people."""
     plain = found["plain"]
-    lines = [f"{'':14}{'files/s':>10}{'seconds':>10}{'peak MiB':>10}{'output MiB':>12}{'speed':>8}{'memory':>8}"]
+    lines = [
+        f"{'':14}{'files/s':>10}{'seconds':>10}{'CPU s':>8}{'peak MiB':>10}{'output MiB':>12}{'speed':>8}{'memory':>8}"
+    ]
     for kind, one in found.items():
         speed, memory = plain.best_s / one.best_s, one.peak_bytes / plain.peak_bytes
         lines.append(
-            f"{NAMES[kind]:14}{files / one.best_s:>10,.0f}{one.best_s:>10.2f}{one.peak_bytes / _MIB:>10,.0f}"
-            f"{one.output_bytes / _MIB:>12,.0f}{speed:>7.1f}×{memory:>7.2f}×"
+            f"{NAMES[kind]:14}{files / one.best_s:>10,.0f}{one.best_s:>10.2f}{min(one.cpu_seconds):>8.2f}"
+            f"{one.peak_bytes / _MIB:>10,.0f}{one.output_bytes / _MIB:>12,.0f}{speed:>7.1f}×{memory:>7.2f}×"
         )
     return "\n".join(lines)
 
@@ -92,6 +94,7 @@ def as_json(found: dict[str, Measured], files: int, processes: int) -> dict[str,
             kind: {
                 "files_per_s": files / one.best_s,
                 "seconds": one.seconds,
+                "cpu_seconds": one.cpu_seconds,
                 "peak_bytes": one.peak_bytes,
                 "output_bytes": one.output_bytes,
             }

@@ -25,6 +25,8 @@ class Measured:
 
     seconds: list[float] = field(default_factory=list)
     """Of the work in each round, without the start of Python."""
+    cpu_seconds: list[float] = field(default_factory=list)
+    """Of the processor, in all processes together, with the start of Python. Suffers less from what else runs."""
     peak_bytes: int = 0
     """The most resident memory that the process and those it started held together."""
     output_bytes: int = 0
@@ -46,8 +48,9 @@ def measure(folder: Path, kinds: tuple[str, ...], rounds: int, processes: int) -
         for kind in kinds:
             output = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=folder))
             try:
-                seconds, peak = _run(kind, folder, output, processes)
+                seconds, cpu_seconds, peak = _run(kind, folder, output, processes)
                 found[kind].seconds.append(seconds)
+                found[kind].cpu_seconds.append(cpu_seconds)
                 found[kind].peak_bytes = max(found[kind].peak_bytes, peak)
                 found[kind].output_bytes = sum(path.stat().st_size for path in output.glob("*.json"))
             finally:
@@ -55,7 +58,7 @@ def measure(folder: Path, kinds: tuple[str, ...], rounds: int, processes: int) -
     return found
 
 
-def _run(kind: str, folder: Path, output: Path, processes: int) -> tuple[float, int]:
+def _run(kind: str, folder: Path, output: Path, processes: int) -> tuple[float, float, int]:
     command = [sys.executable, "-m", f"{__package__}.one", kind, str(folder), str(output), str(processes)]
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8") as said,
@@ -75,7 +78,8 @@ def _run(kind: str, folder: Path, output: Path, processes: int) -> tuple[float, 
         if process.returncode:
             last = (failed.read().strip().splitlines() or ["it said nothing"])[-1]
             raise TrainingError(f"benchmark: {kind} ended with code {process.returncode}: {last}")
-        return float(said.read()), peak
+        seconds, cpu_seconds = (float(number) for number in said.read().split())
+        return seconds, cpu_seconds, peak
 
 
 def _resident(pid: int) -> int:
