@@ -40,10 +40,17 @@ def _run(options: argparse.Namespace) -> None:
         return
     if options.command == "synthesize" and (options.images, options.seed, options.output) != (None, None, None):
         raise ConfigError("synthesize: --images, --seed and --output stand in for --config; give one or the other")
-    pipeline = Pipeline(load_config(options.config), say=_say)
+    pipeline = Pipeline(load_config(options.config), say=_say, allow_worse=bool(getattr(options, "allow_worse", False)))
     if options.command == "synthesize" and pipeline.config.dataset.synthesize is None:
         raise ConfigError(f"{options.config}: dataset has no `synthesize:` block; add one, with `images:` at least")
-    getattr(pipeline, options.command)()
+    if getattr(options, "artefact", None) is not None:
+        pipeline.evaluate_artefact(options.artefact)
+    elif getattr(options, "server", None) is not None:
+        pipeline.verify_running(options.server, options.model or pipeline.config.publish.name)
+    elif getattr(options, "model", None) is not None:
+        raise ConfigError("verify: --model names a model of a running server; give its address with --server")
+    else:
+        getattr(pipeline, options.command)()
 
 
 def _synthesize_directly(options: argparse.Namespace) -> None:

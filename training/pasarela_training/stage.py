@@ -58,12 +58,13 @@ def read_stamp(output: Path) -> dict[str, Any] | None:
     return stamp if isinstance(stamp, dict) and {"stage", "fingerprint", "summary"} <= stamp.keys() else None
 
 
-def run_stage(stage: Stage, say: Callable[[str], None]) -> str:
+def run_stage(stage: Stage, say: Callable[[str], None], *, anew: bool = False) -> str:
     """Brings a stage's output up to date.
 
     Args:
         stage: The stage.
         say: Receives one line for the person.
+        anew: Make it even if it is up to date.
 
     Returns:
         The fingerprint of the output.
@@ -71,7 +72,7 @@ def run_stage(stage: Stage, say: Callable[[str], None]) -> str:
     Raises:
         TrainingError: The stage failed, or something that no stage made stands where the output belongs.
     """
-    if stage.up_to_date():
+    if stage.up_to_date() and not anew:
         stamp = read_stamp(stage.output)
         say(f"{stage.name}: up to date ({stamp['summary'] if stamp else ''})")
         return stage.fingerprint

@@ -17,7 +17,7 @@ class Int8Section(Section):
     calibration_images: int = Field(default=300, ge=1)
     """Images of the training split that the ranges of activations are measured on."""
     max_drop: float = Field(default=0.01, ge=0, le=1)
-    """mAP50-95 that it may lose against the OpenVINO variant on val; layers go back to floating point until that holds."""
+    """mAP50-95 that it may lose on val against the OpenVINO variant; beyond, layers go back to floating point."""
     max_reverted: int = Field(default=20, ge=0)
     """At most so many layers go back; if that does not suffice, the variant is refused."""
 

@@ -27,8 +27,8 @@ class PublishSection(Section):
     minimum_map50: float = Field(default=0.9, ge=0, le=1)
     """A variant below it on the test split is refused."""
     max_map_difference: float = Field(default=0.005, ge=0, le=1)
-    """A variant is refused when its mAP50-95 on any split is lower by more than this than PyTorch's (or, without it, the
-    best one's); for INT8, `export.int8.max_drop` stands in its place."""
+    """A variant is refused when its mAP50-95 on any split differs by more than this from PyTorch's (or, without it, the
+    best one's); for INT8, which may only be lower by `export.int8.max_drop`, that stands in its place."""
     max_regression: float = Field(default=0.005, ge=0, le=1)
     """A variant is refused when its mAP50-95 on test is lower by more than this than that of the version it would
     follow, if that was measured on the same images."""

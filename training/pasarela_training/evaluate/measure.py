@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import json
 import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from pasarela_server.backends.base import Backend
 from pasarela_server.detection.detections import Detections
 from pasarela_server.detection.image import RgbImage, decode_image
+from pasarela_server.detection.letterbox import Letterbox
 from pasarela_server.detection.yolo import DetectOptions, YoloDetector
 from pasarela_server.errors import InvalidRequest
+from pasarela_server.tensor import Array
 from pasarela_training.config import EvaluateSection
 from pasarela_training.errors import TrainingError
 from pasarela_training.evaluate.scores import Result
 from pasarela_training.progress import progress
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +64,33 @@ def run_variant(backend: Backend, source: Path, document: Path, section: Evaluat
     session = backend.session()
     results: list[Result] = []
     spent_s = 0.0
-    for image in progress(content["images"], label):
-        pixels = _decode(source / image["file_name"])
-        array, letterbox = detector.preprocess(pixels)
+
+    def prepare(image: Mapping[str, Any]) -> tuple[Array, Letterbox]:
+        return detector.preprocess(_decode(source / image["file_name"]))
+
+    prepared = ahead(prepare, content["images"])
+    for image, (array, letterbox) in zip(progress(content["images"], label), prepared, strict=True):
         start = time.perf_counter()
         output = session.infer({detector.input_name: array})[detector.output_name]
         spent_s += time.perf_counter() - start
         detections = detector.postprocess(output[0], letterbox, options)
         results += as_results(int(image["id"]), detections, class_to_category)
     return Run(results, 1000 * spent_s / max(len(content["images"]), 1))
+
+
+def ahead(prepare: Callable[[T], R], elements: Sequence[T], count: int = 4) -> Iterator[R]:
+    """Prepares elements on a thread while earlier ones are worked on; results come in order, few wait at a time."""
+    with ThreadPoolExecutor(1) as pool:
+        pending: deque[Future[R]] = deque()
+        try:
+            for element in elements:
+                pending.append(pool.submit(prepare, element))
+                if len(pending) >= count:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _decode(path: Path) -> RgbImage:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from pasarela_training.errors import TrainingError
 
 Result = dict[str, Any]
 """image_id, category_id, bbox (left, top, width, height in pixels), score."""
+
+
+SIZES = ("small", "medium", "large")
+"""COCO's areas: below 32² pixels of the source image, below 96², and above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +31,28 @@ class Scores:
     map75: float
     classes: Mapping[str, float]
     """AP50-95 of each class that occurs in the split."""
+    sizes: Mapping[str, float | None] = field(default_factory=dict)
+    """mAP50-95 by size, see `SIZES`; None where the split has no box of the size."""
+    classes50: Mapping[str, float] = field(default_factory=dict)
+    """AP50 of each class that occurs in the split."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """The figures, and the curves that they are the areas of."""
+
+    scores: Scores
+    curves: Mapping[str, npt.NDArray[np.float64]]
+    """By class that occurs: precision at IoU .5 at the recalls 0, 0.01, …, 1."""
 
 
 def coco_scores(ground_truth: Path, results: Sequence[Result], max_detections: int = 100) -> Scores:
-    """Compares detections with a COCO document.
+    """The figures of `judge` alone."""
+    return judge(ground_truth, results, max_detections).scores
+
+
+def judge(ground_truth: Path, results: Sequence[Result], max_detections: int = 100) -> Judged:
+    """Compares detections with a COCO document, as pycocotools does.
 
     Args:
         ground_truth: The document's file.
@@ -46,26 +69,41 @@ def coco_scores(ground_truth: Path, results: Sequence[Result], max_detections: i
         truth = COCO(str(ground_truth))
         if not truth.anns:
             raise TrainingError(f"evaluate: {ground_truth} has no boxes to compare with")
+        names = _names(truth)
         if not results:
-            return Scores(0.0, 0.0, 0.0, dict.fromkeys(_names(truth).values(), 0.0))
+            return _nothing_found(names)
         evaluation = COCOeval(truth, truth.loadRes(list(results)), "bbox")
         evaluation.params.maxDets = [max_detections]
         evaluation.evaluate()
         evaluation.accumulate()
     # (IoU thresholds .50 to .95, recalls, categories, areas, limits); -1 where a category does not occur.
-    precision = evaluation.eval["precision"][:, :, :, 0, -1]
-    names = _names(truth)
-    classes = {
-        names[category]: _mean(precision[:, :, index])
-        for index, category in enumerate(evaluation.params.catIds)
-        if category in names
-    }
-    return Scores(_mean(precision), _mean(precision[0]), _mean(precision[5]), classes)
+    precision = evaluation.eval["precision"][..., -1]
+    whole = precision[..., 0]
+    present = [(names[category], index) for index, category in enumerate(evaluation.params.catIds) if category in names]
+    scores = Scores(
+        map50_95=_mean(whole),
+        map50=_mean(whole[0]),
+        map75=_mean(whole[5]),
+        classes={name: _mean(whole[:, :, index]) for name, index in present},
+        sizes={size: _mean_or_none(precision[..., area]) for area, size in enumerate(SIZES, start=1)},
+        classes50={name: _mean(whole[0, :, index]) for name, index in present},
+    )
+    return Judged(scores, {name: whole[0, :, index].clip(0) for name, index in present})
 
 
-def _mean(precision: np.ndarray[Any, Any]) -> float:
+def _nothing_found(names: Mapping[int, str]) -> Judged:
+    none = dict.fromkeys(names.values(), 0.0)
+    scores = Scores(0.0, 0.0, 0.0, none, dict.fromkeys(SIZES), none)
+    return Judged(scores, {name: np.zeros(101) for name in none})
+
+
+def _mean(precision: npt.NDArray[np.float64]) -> float:
+    return _mean_or_none(precision) or 0.0
+
+
+def _mean_or_none(precision: npt.NDArray[np.float64]) -> float | None:
     known = precision[precision > -1]
-    return float(known.mean()) if known.size else 0.0
+    return float(known.mean()) if known.size else None
 
 
 def _names(truth: Any) -> dict[int, str]:

@@ -13,7 +13,9 @@ LABELS = "labels.txt"
 _BOX_ROWS = 4
 
 
-def raw_config(name: str, variant: VariantSpec, facts: ModelFacts, max_batch_size: int) -> str:
+def raw_config(
+    name: str, variant: VariantSpec, facts: ModelFacts, max_batch_size: int, *, dynamic_size: bool = False
+) -> str:
     """The configuration of a raw model.
 
     Args:
@@ -21,13 +23,16 @@ def raw_config(name: str, variant: VariantSpec, facts: ModelFacts, max_batch_siz
         variant: What it is.
         facts: Its size and classes.
         max_batch_size: Rows of the largest batch.
+        dynamic_size: Height and width may vary, and with them the number of anchors.
     """
+    side = -1 if dynamic_size else facts.imgsz
+    anchors = -1 if dynamic_size else anchors_of(facts.imgsz, facts.stride)
     config = model_config_pb2.ModelConfig(name=name, backend=variant.backend, max_batch_size=max_batch_size)
-    config.input.add(name=INPUT_NAME, data_type=model_config_pb2.TYPE_FP32, dims=[3, facts.imgsz, facts.imgsz])
+    config.input.add(name=INPUT_NAME, data_type=model_config_pb2.TYPE_FP32, dims=[3, side, side])
     config.output.add(
         name=OUTPUT_NAME,
         data_type=model_config_pb2.TYPE_FP32,
-        dims=[_BOX_ROWS + len(facts.names), anchors_of(facts.imgsz, facts.stride)],
+        dims=[_BOX_ROWS + len(facts.names), anchors],
     )
     for key, value in variant.parameters.items():
         config.parameters[key].string_value = value

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from shutil import copyfile
 
 from pasarela_training.fingerprint import file_sha256
+from pasarela_training.publish.manifest import MANIFEST
 
-MANIFEST = "manifest.json"
+BESIDE_ARTEFACT = frozenset({MANIFEST})
+
+
+def clear_leftovers(repository: Path) -> None:
+    """Removes what a publisher that was killed left half done. Call it under the lock."""
+    for folder in repository.glob(".*.partial"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def published_versions(model: Path) -> dict[int, dict[str, str]]:
@@ -18,7 +26,7 @@ def published_versions(model: Path) -> dict[int, dict[str, str]]:
     if not model.is_dir():
         return {}
     return {
-        int(folder.name): sums_of([path for path in sorted(folder.iterdir()) if path.name != MANIFEST])
+        int(folder.name): sums_of([path for path in sorted(folder.iterdir()) if path.name not in BESIDE_ARTEFACT])
         for folder in model.iterdir()
         if folder.is_dir() and folder.name.isdigit() and int(folder.name) > 0
     }
@@ -51,14 +59,17 @@ def put_version(
     for path in files:
         copyfile(path, folder / path.name)
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    _to_disk(folder)
     place = repository / model
     if place.exists():
         put_texts(place, beside)
         folder.rename(place / folder.name)
         staging.rmdir()
+        _sync(place)
     else:
         put_texts(staging, beside)
         staging.rename(place)
+        _sync(repository)
 
 
 def put_texts(folder: Path, texts: Mapping[str, str]) -> list[str]:
@@ -78,3 +89,18 @@ def put_texts(folder: Path, texts: Mapping[str, str]) -> list[str]:
         temporary.replace(path)
         written.append(name)
     return written
+
+
+def _to_disk(folder: Path) -> None:
+    """A renaming must not reach the disk before the files that it makes visible."""
+    for path in folder.iterdir():
+        _sync(path)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

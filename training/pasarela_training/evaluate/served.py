@@ -1,0 +1,95 @@
+"""mAP through a running server: files go in over gRPC as they are, what comes back is judged. The users' figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from pasarela_client import Detections, Detector
+from pasarela_client.errors import PasarelaError
+from pasarela_training.config import EvaluateSection
+from pasarela_training.errors import TrainingError
+from pasarela_training.evaluate.scores import Result, Scores, coco_scores
+from pasarela_training.progress import progress
+
+
+@dataclass(frozen=True, slots=True)
+class ServedRun:
+    """What one model of a server found in a split."""
+
+    scores: Scores
+    results: list[Result]
+    version: str
+    """Of the model that answered."""
+
+
+def measure_served(
+    url: str,
+    model: str,
+    image_root: Path,
+    document: Path,
+    section: EvaluateSection,
+    *,
+    window: int,
+    label: str,
+) -> ServedRun:
+    """Streams all images of a COCO document to a server and judges the answers.
+
+    Args:
+        url: `host:port` of the server's gRPC port.
+        model: A detection model, or a raw model that is a detector.
+        image_root: Folder that the document's file names are relative to.
+        document: The COCO document.
+        section: Thresholds and limits.
+        window: Images under way at a time.
+        label: For the progress bar.
+
+    Raises:
+        TrainingError: The server or the model does not answer, or an image cannot be detected on.
+    """
+    content = orjson.loads(document.read_bytes())
+    images = content["images"]
+    categories = {category["name"]: int(category["id"]) for category in content["categories"]}
+    results: list[Result] = []
+    version = ""
+    try:
+        with Detector(url, model, timeout_s=120.0) as detector:
+            answers = detector.stream(
+                (image_root / image["file_name"] for image in images),
+                window=window,
+                confidence=section.confidence,
+                iou=section.iou,
+                max_detections=section.max_detections,
+            )
+            for image, answer in zip(images, progress(answers, label, total=len(images)), strict=True):
+                if not isinstance(answer, Detections):
+                    raise TrainingError(f"{model} at {url} did not answer for {image['file_name']}: {answer.error}")
+                version = answer.version
+                results += _as_results(image, answer, categories, model, document)
+    except PasarelaError as error:
+        raise TrainingError(
+            f"{model} at {url} cannot be measured: {error}; is the server running, and is the model loaded? "
+            f"`pasarela models --url {url}` lists what it has"
+        ) from error
+    return ServedRun(coco_scores(document, results, section.max_detections), results, version)
+
+
+def _as_results(
+    image: Mapping[str, Any], found: Detections, categories: Mapping[str, int], model: str, document: Path
+) -> list[Result]:
+    unknown = sorted({str(name) for name in found.names} - categories.keys())
+    if unknown:
+        raise TrainingError(f"{model} finds classes that {document} has not: {', '.join(unknown)}")
+    return [
+        {
+            "image_id": image["id"],
+            "category_id": categories[one.name],
+            "bbox": [one.box[0], one.box[1], one.box[2] - one.box[0], one.box[3] - one.box[1]],
+            "score": one.score,
+        }
+        for one in found
+    ]
