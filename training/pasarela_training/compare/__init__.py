@@ -1,0 +1,1 @@
+"""Comparing how fast the variants are."""

@@ -1,0 +1,1 @@
+"""Looking: what a model found beside what is there, the worst images first."""
