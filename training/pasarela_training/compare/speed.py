@@ -20,6 +20,7 @@ from pasarela_training.errors import TrainingError
 from pasarela_training.variants import INPUT_NAME, OUTPUT_NAME, VariantSpec
 
 Work = Callable[[bytes], object]
+WARMING = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,13 @@ class Loaded:
     """As many instances as there are cores, of one thread each."""
     detector: YoloDetector
     cores: int
+
+    def warm(self, images: Sequence[bytes]) -> None:
+        """Calls every session `WARMING` times: the first calls of TorchScript optimise, for seconds."""
+        for session in (self.alone.session(), *(self.together.session() for _ in range(self.cores))):
+            work = self._whole(session)
+            for image in islice(cycle(images), WARMING):
+                work(image)
 
     def round(self, images: Sequence[bytes], section: CompareSection) -> Round:
         """Takes every figure once; a fifth of the requests beforehand, unmeasured."""

@@ -63,15 +63,17 @@ def make_compare(
                 for variant in variants
             }
             descriptions = {name: [one.alone.description, one.together.description] for name, one in ready.items()}
+            for one in progress(ready.values(), "compare: warming up", total=len(ready)):
+                one.warm(images)
             turns = [name for number in range(section.rounds) for name in rotated(list(ready), number)]
             for name in progress(turns, "compare"):
                 rounds[name].append(ready[name].round(images, section))
     except ServingError as error:
         raise TrainingError(f"compare: a variant cannot be run as the server would: {error}") from error
-    accuracy = {one.variant: one.splits["test"].map50_95 for one in measured if "test" in one.splits}
-    titles = {variant.name: variant.title for variant in variants}
+    accuracy: dict[str, float] = {one.variant: one.splits["test"].map50_95 for one in measured if "test" in one.splits}
+    titles: dict[str, str] = {variant.name: variant.title for variant in variants}
     base = base_variant(list(rounds))
-    lines = rows(titles, dict(accuracy), rounds)
+    lines = rows(titles, accuracy, rounds)
     content = {
         "machine": describe_machine(),
         "settings": section.model_dump() | {"images": len(images)},

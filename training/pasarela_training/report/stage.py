@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pasarela_training.config import Config
@@ -41,7 +41,7 @@ def sections(workspace: Path) -> list[tuple[str, Sequence[Table], Sequence[Shown
     """Title, tables and pictures of each section that has any."""
     evaluated = workspace / "evaluate" / "pictures"
     curves = [*sorted(evaluated.glob("*-pr.png")), *sorted(evaluated.glob("*-confusion.png"))]
-    makers = (
+    makers: tuple[tuple[str, Callable[[], tuple[Sequence[Table], Sequence[Shown]]]], ...] = (
         ("Data", lambda: (parts.data(workspace), [])),
         ("Faults in the data", lambda: (parts.faults(workspace), [])),
         ("Training", lambda: ([], parts.pictures([workspace / "train" / "curves.png"]))),
