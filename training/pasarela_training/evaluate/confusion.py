@@ -22,7 +22,8 @@ def confusion_matrix(document: Mapping[str, Any], results: Sequence[Mapping[str,
     once, whatever their classes.
 
     Args:
-        document: The COCO document; annotations with `iscrowd` are left out.
+        document: The COCO document. Annotations with `iscrowd` are not counted, nor are detections that pair with no
+            box and lie in one by at least half of their area.
         results: Detections in COCO's form.
         confidence: Those with a lower score are left out.
 
@@ -37,12 +38,12 @@ def confusion_matrix(document: Mapping[str, Any], results: Sequence[Mapping[str,
     for result in results:
         if result["score"] >= confidence:
             found[result["image_id"]].append(result)
-    truth = defaultdict(list)
+    truth: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    crowds: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
     for annotation in document["annotations"]:
-        if not annotation.get("iscrowd"):
-            truth[annotation["image_id"]].append(annotation)
+        (crowds if annotation.get("iscrowd") else truth)[annotation["image_id"]].append(annotation)
     for image_id in sorted(truth.keys() | found.keys()):
-        _count(matrix, truth[image_id], found[image_id], position)
+        _count(matrix, truth[image_id], found[image_id], as_boxes(crowds[image_id]), position)
     return matrix
 
 
@@ -72,10 +73,7 @@ def match_boxes(truth: Floats, found: Floats, iou: float = MATCHING_IOU) -> list
 
 def box_iou(first: Floats, second: Floats) -> Floats:
     """Intersection over union of every pair: (n, 4) and (m, 4), both left, top, width, height, give (n, m)."""
-    end_first, end_second = first[:, :2] + first[:, 2:], second[:, :2] + second[:, 2:]
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(end_first[:, None], end_second[None])
-    shared = (high - low).clip(0).prod(axis=2)
+    shared = _shared_area(first, second)
     whole = first[:, 2:].prod(axis=1)[:, None] + second[:, 2:].prod(axis=1)[None] - shared
     overlaps: Floats = np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
     return overlaps
@@ -86,12 +84,32 @@ def as_boxes(entries: Sequence[Mapping[str, Any]]) -> Floats:
     return np.array([entry["bbox"] for entry in entries], np.float64).reshape(-1, 4)
 
 
+def _shared_area(first: Floats, second: Floats) -> Floats:
+    low = np.maximum(first[:, None, :2], second[None, :, :2])
+    high = np.minimum((first[:, :2] + first[:, 2:])[:, None], (second[:, :2] + second[:, 2:])[None])
+    area: Floats = (high - low).clip(0).prod(axis=2)
+    return area
+
+
+def _in_crowds(found: Floats, crowds: Floats) -> npt.NDArray[np.bool_]:
+    """Whether each found box lies in a crowd by half of its area, as COCO reckons with crowds."""
+    area = found[:, 2:].prod(axis=1)
+    inside = _shared_area(found, crowds) >= MATCHING_IOU * area[:, None]
+    return np.asarray(inside.any(axis=1) & (area > 0))
+
+
 def _count(
-    matrix: Counts, truth: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]], position: Mapping[int, int]
+    matrix: Counts,
+    truth: Sequence[Mapping[str, Any]],
+    found: Sequence[Mapping[str, Any]],
+    crowds: Floats,
+    position: Mapping[int, int],
 ) -> None:
     true_classes = [position[entry["category_id"]] for entry in truth]
     found_classes = [position[entry["category_id"]] for entry in found]
-    pairs = match_boxes(as_boxes(truth), as_boxes(found))
+    found_boxes = as_boxes(found)
+    pairs = match_boxes(as_boxes(truth), found_boxes)
+    ignored = _in_crowds(found_boxes, crowds)
     for row, column in pairs:
         matrix[true_classes[row], found_classes[column]] += 1
     paired_rows, paired_columns = {row for row, _ in pairs}, {column for _, column in pairs}
@@ -99,5 +117,5 @@ def _count(
         if row not in paired_rows:
             matrix[class_id, -1] += 1
     for column, class_id in enumerate(found_classes):
-        if column not in paired_columns:
+        if column not in paired_columns and not ignored[column]:
             matrix[-1, class_id] += 1

@@ -45,5 +45,5 @@ def read_measured(folder: Path) -> list[Measured]:
             Measured(**one | {"splits": {split: Scores(**scores) for split, scores in one["splits"].items()}})
             for one in content
         ]
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise TrainingError(f"{path} cannot be read ({error}); run the stage again") from error

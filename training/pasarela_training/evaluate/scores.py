@@ -20,6 +20,8 @@ Result = dict[str, Any]
 
 SIZES = ("small", "medium", "large")
 """COCO's areas: below 32² pixels of the source image, below 96², and above."""
+_AREAS = ((0, 32**2), (32**2, 96**2), (96**2, 1e10))
+"""In square pixels; both ends belong to the range, as for pycocotools."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +69,13 @@ def judge(ground_truth: Path, results: Sequence[Result], max_detections: int = 1
 
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO(str(ground_truth))
-        if not truth.anns:
-            raise TrainingError(f"evaluate: {ground_truth} has no boxes to compare with")
         names = _names(truth)
+        if not names:
+            raise TrainingError(f"evaluate: {ground_truth} has no boxes to compare with")
         if not results:
-            return _nothing_found(names)
-        evaluation = COCOeval(truth, truth.loadRes(list(results)), "bbox")
+            return _nothing_found(truth, names)
+        # pycocotools adds keys to the dictionaries that it is given.
+        evaluation = COCOeval(truth, truth.loadRes([dict(result) for result in results]), "bbox")
         evaluation.params.maxDets = [max_detections]
         evaluation.evaluate()
         evaluation.accumulate()
@@ -91,10 +94,14 @@ def judge(ground_truth: Path, results: Sequence[Result], max_detections: int = 1
     return Judged(scores, {name: whole[0, :, index].clip(0) for name, index in present})
 
 
-def _nothing_found(names: Mapping[int, str]) -> Judged:
+def _nothing_found(truth: Any, names: Mapping[int, str]) -> Judged:
     none = dict.fromkeys(names.values(), 0.0)
-    scores = Scores(0.0, 0.0, 0.0, none, dict.fromkeys(SIZES), none)
-    return Judged(scores, {name: np.zeros(101) for name in none})
+    areas = [annotation["area"] for annotation in _boxes(truth)]
+    sizes = {
+        size: 0.0 if any(low <= area <= high for area in areas) else None
+        for size, (low, high) in zip(SIZES, _AREAS, strict=True)
+    }
+    return Judged(Scores(0.0, 0.0, 0.0, none, sizes, none), {name: np.zeros(101) for name in none})
 
 
 def _mean(precision: npt.NDArray[np.float64]) -> float:
@@ -107,5 +114,10 @@ def _mean_or_none(precision: npt.NDArray[np.float64]) -> float | None:
 
 
 def _names(truth: Any) -> dict[int, str]:
-    present = {annotation["category_id"] for annotation in truth.anns.values()}
+    present = {annotation["category_id"] for annotation in _boxes(truth)}
     return {number: category["name"] for number, category in truth.cats.items() if number in present}
+
+
+def _boxes(truth: Any) -> list[dict[str, Any]]:
+    """What is to be found; crowds need not be."""
+    return [annotation for annotation in truth.anns.values() if not annotation.get("iscrowd")]

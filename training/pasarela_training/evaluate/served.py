@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import orjson
 
 from pasarela_client import Detections, Detector
-from pasarela_client.errors import PasarelaError
+from pasarela_client.errors import PasarelaError, Unsupported
 from pasarela_training.config import EvaluateSection
 from pasarela_training.errors import TrainingError
 from pasarela_training.evaluate.scores import Result, Scores, coco_scores
@@ -49,7 +50,8 @@ def measure_served(
         label: For the progress bar.
 
     Raises:
-        TrainingError: The server or the model does not answer, or an image cannot be detected on.
+        TrainingError: The server or the model does not answer, the model knows classes that the document has not, an
+            image cannot be detected on, or another version of the model began to answer midway.
     """
     content = orjson.loads(document.read_bytes())
     images = content["images"]
@@ -58,18 +60,21 @@ def measure_served(
     version = ""
     try:
         with Detector(url, model, timeout_s=120.0) as detector:
-            answers = detector.stream(
+            _check_classes(_told_names(detector), categories, model, document)
+            stream = detector.stream(
                 (image_root / image["file_name"] for image in images),
                 window=window,
                 confidence=section.confidence,
                 iou=section.iou,
                 max_detections=section.max_detections,
             )
-            for image, answer in zip(images, progress(answers, label, total=len(images)), strict=True):
-                if not isinstance(answer, Detections):
-                    raise TrainingError(f"{model} at {url} did not answer for {image['file_name']}: {answer.error}")
-                version = answer.version
-                results += _as_results(image, answer, categories, model, document)
+            with closing(stream) as answers:
+                for image, answer in zip(images, progress(answers, label, total=len(images)), strict=True):
+                    if not isinstance(answer, Detections):
+                        raise TrainingError(f"{model} at {url} did not answer for {image['file_name']}: {answer.error}")
+                    version = _same_version(version or answer.version, answer.version, model, url)
+                    _check_classes(answer.names.tolist(), categories, model, document)
+                    results += _as_results(image, answer, categories)
     except PasarelaError as error:
         raise TrainingError(
             f"{model} at {url} cannot be measured: {error}; is the server running, and is the model loaded? "
@@ -78,12 +83,30 @@ def measure_served(
     return ServedRun(coco_scores(document, results, section.max_detections), results, version)
 
 
-def _as_results(
-    image: Mapping[str, Any], found: Detections, categories: Mapping[str, int], model: str, document: Path
-) -> list[Result]:
-    unknown = sorted({str(name) for name in found.names} - categories.keys())
+def _told_names(detector: Detector) -> list[str]:
+    """What the model can find; empty where the server does not say."""
+    try:
+        return list(detector.names.values())
+    except Unsupported:
+        return []
+
+
+def _check_classes(names: Iterable[str], categories: Mapping[str, int], model: str, document: Path) -> None:
+    unknown = sorted(set(names) - categories.keys())
     if unknown:
         raise TrainingError(f"{model} finds classes that {document} has not: {', '.join(unknown)}")
+
+
+def _same_version(first: str, now: str, model: str, url: str) -> str:
+    if first != now:
+        raise TrainingError(
+            f"version {now} of {model} at {url} answered after version {first} had: measure again while no version "
+            f"is loaded or unloaded"
+        )
+    return first
+
+
+def _as_results(image: Mapping[str, Any], found: Detections, categories: Mapping[str, int]) -> list[Result]:
     return [
         {
             "image_id": image["id"],

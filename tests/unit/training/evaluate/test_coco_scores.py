@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pasarela_training.errors import TrainingError
-from pasarela_training.evaluate.scores import Result, coco_scores
+from pasarela_training.evaluate.scores import Result, coco_scores, judge
 
 
 @pytest.fixture
@@ -72,3 +72,70 @@ def test_nothing_to_compare_with_is_an_error(tmp_path: Path) -> None:
     path.write_text(json.dumps({"images": [], "categories": [], "annotations": []}))
     with pytest.raises(TrainingError, match="no boxes"):
         coco_scores(path, [])
+
+
+@pytest.mark.parametrize(
+    ("area", "crowd", "sizes"),
+    [
+        (100, 0, {"small": 1, "medium": None, "large": None}),  # reason: below 32²
+        (2400, 0, {"small": None, "medium": 1, "large": None}),  # reason: between
+        (9999, 0, {"small": None, "medium": None, "large": 1}),  # reason: above 96²
+        (1024, 0, {"small": 1, "medium": 1, "large": None}),  # reason: pycocotools counts the limit on both sides
+    ],
+)
+def test_a_size_that_does_not_occur_has_no_figure(
+    document: Path, area: int, crowd: int, sizes: dict[str, float | None]
+) -> None:
+    _change(document, area=area, iscrowd=crowd)
+    assert coco_scores(document, perfect(document)).sizes == pytest.approx(sizes)
+    nothing = {size: None if figure is None else 0.0 for size, figure in sizes.items()}
+    assert coco_scores(document, []).sizes == nothing
+
+
+def test_each_class_has_its_figure_at_fifty_and_its_curve(document: Path) -> None:
+    # Shifted by a third of the width, boxes overlap by (2/3) / (4/3) = 0.5 at least, and by less than 0.55.
+    vests = [one for one in perfect(document) if one["category_id"] == 1]
+    shifted = [one | {"bbox": [one["bbox"][0] + 13, *one["bbox"][1:]]} for one in vests]
+    judged = judge(document, shifted)
+    assert judged.scores.classes50 == pytest.approx({"vest": 1, "sling": 0})
+    assert judged.scores.classes == pytest.approx({"vest": 0.1, "sling": 0})
+    assert judged.curves.keys() == {"vest", "sling"}
+    for name, curve in judged.curves.items():
+        assert curve.shape == (101,)
+        assert ((curve >= 0) & (curve <= 1)).all()
+        assert curve.mean() == pytest.approx(judged.scores.classes50[name])
+
+
+def test_nothing_found_has_curves_of_zeros(document: Path) -> None:
+    judged = judge(document, [])
+    assert {name: curve.tolist() for name, curve in judged.curves.items()} == dict.fromkeys(
+        ("vest", "sling"), [0.0] * 101
+    )
+
+
+def test_a_class_of_crowds_alone_has_no_figure(document: Path) -> None:
+    content = json.loads(document.read_text())
+    for annotation in content["annotations"]:
+        annotation["iscrowd"] = int(annotation["category_id"] == 2)
+    document.write_text(json.dumps(content))
+    vests = [one for one in perfect(document) if one["category_id"] == 1]
+    for results in (vests, []):
+        assert coco_scores(document, results).classes.keys() == {"vest"}
+
+
+def test_crowds_alone_are_nothing_to_compare_with(document: Path) -> None:
+    _change(document, iscrowd=1)
+    with pytest.raises(TrainingError, match="no boxes"):
+        coco_scores(document, perfect(document))
+
+
+def _change(document: Path, **changes: Any) -> None:
+    content = json.loads(document.read_text())
+    content["annotations"] = [annotation | changes for annotation in content["annotations"]]
+    document.write_text(json.dumps(content))
+
+
+def test_detections_stay_as_they_are(document: Path) -> None:
+    results = perfect(document)
+    judge(document, results)
+    assert results == perfect(document)
