@@ -61,13 +61,14 @@ VARIANTS: dict[Variant, VariantSpec] = {
 
 
 @contextmanager
-def opened(variant: VariantSpec, folder: Path, threads: int) -> Iterator[Backend]:
-    """Loads a variant with the server's own backend, as the server would with one instance.
+def opened(variant: VariantSpec, folder: Path, threads: int, instances: int = 1) -> Iterator[Backend]:
+    """Loads a variant with the server's own backend.
 
     Args:
         variant: Which one.
         folder: Where its files lie.
         threads: Cores that an inference may use.
+        instances: Inferences that may run side by side, each with its own session.
 
     Raises:
         ServingError: The backend is not installed, or cannot load the artefact.
@@ -76,7 +77,7 @@ def opened(variant: VariantSpec, folder: Path, threads: int) -> Iterator[Backend
     from pasarela_server.backends.base import BackendOptions
 
     options = BackendOptions(
-        instances=1,
+        instances=instances,
         threads=threads,
         parameters=variant.parameters,
         input_names=(INPUT_NAME,),
