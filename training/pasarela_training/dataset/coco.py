@@ -14,8 +14,8 @@ from typing import cast
 
 from pasarela_training.dataset.coco_entries import header
 from pasarela_training.dataset.coco_lines import DocumentWriter
-from pasarela_training.dataset.coco_work import Converted, convert_chunk
-from pasarela_training.dataset.records import Entry, Fault, ImageKey, SplitName
+from pasarela_training.dataset.coco_work import Converted, Job, convert_chunk, job
+from pasarela_training.dataset.records import Fault, ImageKey, SplitName
 from pasarela_training.dataset.report import FaultReport
 from pasarela_training.dataset.sample import read_sample
 from pasarela_training.dataset.sources.base import Source
@@ -77,12 +77,12 @@ class _Entries:
         self._by_key = {entry.key: entry for entry in listed if entry.key in wanted}
         self.faults = [fault for fault in faults if fault.key in self._by_key]
 
-    def take(self, splits: Mapping[str, Iterable[ImageKey]], report: FaultReport) -> Iterator[tuple[str, Entry]]:
-        """Split and entry of each image; an image that is no longer there becomes a fault."""
+    def take(self, splits: Mapping[str, Iterable[ImageKey]], report: FaultReport) -> Iterator[Job]:
+        """A job for each image; an image that is no longer there becomes a fault."""
         for split, key in ((split, key) for split, keys in splits.items() for key in keys):
             entry = self._by_key.pop(key, None)
             if entry is not None:
-                yield split, entry
+                yield job(split, entry)
                 continue
             reason = "the sample names it, the dataset does not have it any more"
             report.add([Fault(key, "image", reason, "dropped", "missing image")])

@@ -14,6 +14,7 @@ from pasarela_training.synthesize.categories import CATEGORIES
 ROUNDING = 0.01
 """Pixels by which a box may exceed its image without mention: what six decimals of a normalised label lose."""
 
+_IS_ABOVE_ZERO = (0.0).__lt__
 _GARMENTS = frozenset((category.id, category.name) for category in CATEGORIES)
 
 
@@ -83,5 +84,5 @@ def annotation_entry(image: int, item: Item, box: Box) -> dict[str, Any]:
     }
     if item.landmarks:
         entry["keypoints"] = item.landmarks
-        entry["num_keypoints"] = sum(1 for visibility in item.landmarks[2::3] if visibility > 0)
+        entry["num_keypoints"] = sum(map(_IS_ABOVE_ZERO, item.landmarks[2::3]))
     return entry

@@ -10,16 +10,20 @@ import sys
 import time
 from pathlib import Path
 
-from pasarela_training.dataset.benchmark.plain import convert_plainly
-from pasarela_training.dataset.coco import make_coco
-from pasarela_training.dataset.sources.deepfashion2 import DeepFashion2Source
-
 _HEADER_BYTES = 8_192
 """Of an image, read where only reading is measured."""
 
 
 def main(kind: str, folder: Path, output: Path, processes: int) -> None:
-    """Does what `kind` names: `plain`, `ours` or `read`."""
+    """Does what `kind` names: `plain`, `ours` or `read`.
+
+    The start of Python and of this project is not timed, that of further processes is.
+    """
+    # not at the top: processes that the conversion starts read this module again
+    from pasarela_training.dataset.benchmark.plain import convert_plainly
+    from pasarela_training.dataset.coco import make_coco
+    from pasarela_training.dataset.sources.deepfashion2 import DeepFashion2Source
+
     start = time.perf_counter()
     if kind == "plain":
         convert_plainly(folder / "data" / "train", output / "train.json")

@@ -23,7 +23,7 @@ from pasarela_training.dataset.records import (
     Item,
     SplitName,
 )
-from pasarela_training.dataset.sources.files import names_in, printable
+from pasarela_training.dataset.sources.files import names_in, printable, read_bytes
 from pasarela_training.dataset.sources.numbers import (
     BadValue,
     four_numbers,
@@ -131,8 +131,7 @@ def read_json(path: str) -> dict[str, Any]:
         BrokenAnnotation: It is missing, or holds no JSON object.
     """
     try:
-        with open(path, "rb") as file:
-            data = file.read()
+        data = read_bytes(path)
     except FileNotFoundError as error:
         raise BrokenAnnotation("there is no annotation for this image", "missing annotation") from error
     except OSError as error:
