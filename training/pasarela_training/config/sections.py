@@ -37,3 +37,12 @@ class Config(Section):
                 f"choose one of {', '.join(self.export.variants)}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _verified_split_is_measured(self) -> Config:
+        if self.verify.enabled and self.verify.split not in self.evaluate.splits:
+            raise ValueError(
+                f"verify.split is '{self.verify.split}', which evaluate.splits does not measure; "
+                f"choose one of {', '.join(self.evaluate.splits)}"
+            )
+        return self

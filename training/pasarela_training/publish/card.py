@@ -215,5 +215,10 @@ def _classes(config: Config, measured: Sequence[Measured]) -> list[str]:
         "",
         "| class | AP50-95 |",
         "|---|---|",
-        *(f"| {name} | {value:.4f} |" for name, value in served.splits[split].classes.items()),
+        *(f"| {_cell(name)} | {value:.4f} |" for name, value in served.splits[split].classes.items()),
     ]
+
+
+def _cell(text: str) -> str:
+    """A text that cannot end its cell of a table."""
+    return " ".join(text.replace("\\", "\\\\").replace("|", "\\|").split())

@@ -79,7 +79,8 @@ def _reasons(one: Measured, evidence: Evidence, config: Config) -> list[str]:
 def _unlike_reference(one: Measured, measured: Sequence[Measured], config: Config) -> list[str]:
     reference = next((other for other in measured if other.variant == "pytorch"), None)
     if reference is None:
-        reference = max(measured, key=lambda other: min(scores.map50_95 for scores in other.splits.values()))
+        floats = [other for other in measured if other.variant != "int8"] or measured
+        reference = max(floats, key=lambda other: min(scores.map50_95 for scores in other.splits.values()))
     if one.variant == "int8":
         key, allowed = "export.int8.max_drop", config.export.int8.max_drop
     else:

@@ -10,9 +10,9 @@ from pathlib import Path
 from shutil import copyfile
 
 from pasarela_training.fingerprint import file_sha256
-from pasarela_training.publish.manifest import MANIFEST
+from pasarela_training.publish.manifest import MANIFEST, read_manifest, text_sha256
 
-BESIDE_ARTEFACT = frozenset({MANIFEST})
+BESIDE_ARTEFACT = frozenset({MANIFEST, f".{MANIFEST}.partial"})
 
 
 def clear_leftovers(repository: Path) -> None:
@@ -70,6 +70,19 @@ def put_version(
         put_texts(staging, beside)
         staging.rename(place)
         _sync(repository)
+
+
+def note_config(version: Path, text: str) -> None:
+    """Corrects in a published version's manifest what was written last as config.pbtxt.
+
+    Args:
+        version: The version's folder.
+        text: The content of config.pbtxt.
+    """
+    manifest = read_manifest(version)
+    if manifest and manifest.get("config_sha256") != text_sha256(text):
+        content = json.dumps(manifest | {"config_sha256": text_sha256(text)}, indent=1) + "\n"
+        put_texts(version, {MANIFEST: content})
 
 
 def put_texts(folder: Path, texts: Mapping[str, str]) -> list[str]:

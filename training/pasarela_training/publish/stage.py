@@ -20,6 +20,7 @@ from pasarela_training.publish.manifest import previous_scores, read_manifest, t
 from pasarela_training.publish.model_config import LABELS, detection_config, raw_config
 from pasarela_training.publish.repository import (
     clear_leftovers,
+    note_config,
     published_versions,
     put_texts,
     put_version,
@@ -164,6 +165,8 @@ def put_variants(material: Material, verdicts: Sequence[Verdict], say: Say) -> s
             say(f"publish: {repository / model / CONFIG} was edited by hand and stays as it is")
         if version in existing[model]:
             changed += put_texts(repository / model, beside)
+            if CONFIG in beside:
+                note_config(repository / model / str(version), text)
             continue
         manifest = version_manifest(model, version, new[model], text, one, verdict, material.evidence, material.sample)
         put_version(repository, model, version, material.files(variant), beside, manifest)

@@ -49,6 +49,8 @@ def test_the_least_configuration_has_a_default_for_everything_else(tmp_path: Pat
         (LEAST + "train:\n  precision: bf16\n", 4, ["train", "bf16", "GPU"]),
         # reason: serving a variant that is not made cannot work
         (LEAST + "export:\n  variants: [onnx]\n", 1, ["publish.serve", "openvino", "onnx"]),
+        # reason: what a server finds is held against what was measured in process on the same split
+        (LEAST + "evaluate:\n  splits: [val]\n", 1, ["verify.split", "'test'", "choose one of val"]),
         # reason: twice the same variant would be published twice
         (LEAST + "export:\n  variants: [onnx, onnx, openvino]\n", 5, ["export.variants", "twice"]),
         # reason: limits of the synthesizer are its own
