@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from array import array
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -63,7 +62,7 @@ def finite_list(values: Sequence[object]) -> list[float]:
     except TypeError:
         written = b""
     if written.translate(None, _DIGITS) == b"[]":
-        return array("d", cast("Sequence[float]", values)).tolist()
+        return list(map(float, cast("Sequence[float]", values)))
     return [finite(value) for value in values]
 
 
