@@ -2,7 +2,7 @@
 
 import pytest
 
-RAW_MODELS = ("garments_onnx", "garments_openvino", "garments_pytorch")
+RAW_MODELS = ("garments_int8", "garments_onnx", "garments_openvino", "garments_pytorch")
 
 
 @pytest.fixture(scope="module")

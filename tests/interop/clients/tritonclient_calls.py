@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import tritonclient.grpc as triton
 
-RAW_MODELS = ("garments_onnx", "garments_openvino", "garments_pytorch")
+RAW_MODELS = ("garments_int8", "garments_onnx", "garments_openvino", "garments_pytorch")
 
 
 def infer_raw(client: triton.InferenceServerClient, model: str) -> dict[str, object]:

@@ -11,7 +11,6 @@ import orjson
 
 from pasarela_server.errors import ServingError
 from pasarela_training.compare.figures import HEADER, Round, base_variant, figures, ratios, rotated, rows, spread, table
-from pasarela_training.compare.machine import describe_machine
 from pasarela_training.compare.picture import Point, draw_comparison
 from pasarela_training.compare.speed import Loaded, loaded
 from pasarela_training.config import CompareSection
@@ -19,6 +18,7 @@ from pasarela_training.errors import TrainingError
 from pasarela_training.evaluate.stage import Measured
 from pasarela_training.framework import available_cores
 from pasarela_training.look.stage import read_document
+from pasarela_training.machine import describe_machine
 from pasarela_training.progress import progress
 from pasarela_training.variants import VariantSpec
 

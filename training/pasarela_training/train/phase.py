@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from pasarela_training.config import Hyperparameters, TrainSection
 from pasarela_training.errors import TrainingError
 from pasarela_training.framework import available_cores, output_to, prepare_environment
-from pasarela_training.train.callbacks import callbacks_for
+from pasarela_training.train.callbacks import PhaseCallbacks
+from pasarela_training.train.device import usable_device
 
 RESUME = "resume.pt"
 
@@ -45,16 +43,23 @@ def train_phase(run: PhaseRun) -> None:
     """
     threads = run.section.threads or available_cores()
     prepare_environment(run.framework_settings, threads)
-    label = f"train {run.number}/{run.phases} at {run.parameters.imgsz} px"
-    bar = tqdm(desc=label, unit="batch", file=sys.stderr, mininterval=0.5 if sys.stderr.isatty() else 60)
+    callbacks = PhaseCallbacks(
+        threads=threads,
+        workers=run.section.workers,
+        channels_last=run.section.channels_last,
+        resume=run.folder / RESUME,
+        label=f"train {run.number}/{run.phases} at {run.parameters.imgsz} px",
+    )
     try:
         with output_to(run.log):
-            weights = _train(run, threads, bar)
+            weights = _train(run, callbacks)
     except (RuntimeError, ValueError, OSError, AssertionError, SyntaxError) as error:
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise TrainingError(f"train: phase {run.number} failed: {first}; {run.log} says more") from error
+        raise TrainingError(
+            f"train: phase {run.number} failed: {first}{_advice(first)}; {run.log} says more"
+        ) from error
     finally:
-        bar.close()
+        callbacks.close()
     temporary = run.folder / ".weights.partial"
     shutil.copyfile(weights, temporary)
     temporary.replace(run.folder / "weights.pt")
@@ -62,16 +67,26 @@ def train_phase(run: PhaseRun) -> None:
     (run.folder / RESUME).unlink(missing_ok=True)
 
 
-def _train(run: PhaseRun, threads: int, bar: Any) -> Path:
+def _advice(message: str) -> str:
+    """What to change, for failures that have a usual cause."""
+    lower = message.lower()
+    if "out of memory" in lower:
+        return " (take a smaller train.batch or train.imgsz, or train.cache: false)"
+    if "nan" in lower.split() or "nan/inf" in lower:
+        return " (take a smaller train.lr0, or train.precision: fp32)"
+    return ""
+
+
+def _train(run: PhaseRun, callbacks: PhaseCallbacks) -> Path:
     from ultralytics.models.yolo.detect import DetectionTrainer
 
     resume = run.folder / RESUME
-    overrides = ultralytics_arguments(run)
+    overrides = ultralytics_arguments(run) | {"device": usable_device(run.section.device)}
     if resume.is_file():
         if _epochs_done(resume) >= run.parameters.epochs:
             return _stripped(resume)
         overrides |= {"resume": str(resume), "model": str(resume)}
-    trainer = DetectionTrainer(overrides=overrides, _callbacks=callbacks_for(run.section, threads, bar, resume))
+    trainer = DetectionTrainer(overrides=overrides, _callbacks=callbacks.registered())
     trainer.train()
     weights: Path = trainer.best if run.section.validate_each_epoch else trainer.last
     return weights
@@ -96,7 +111,7 @@ def ultralytics_arguments(run: PhaseRun) -> dict[str, Any]:
     """What Ultralytics is told."""
     section, parameters = run.section, run.parameters
     precision: dict[str, bool | str] = {"fp32": False, "bf16": "bf16", "fp16": True}
-    return parameters.model_dump() | {
+    return parameters.model_dump(exclude={"freeze"}) | {
         "mode": "train",
         "task": "detect",
         "model": run.start,
@@ -112,6 +127,7 @@ def ultralytics_arguments(run: PhaseRun) -> dict[str, Any]:
         "cache": "ram" if section.cache else False,
         "val": section.validate_each_epoch,
         "plots": False,
-        "patience": 0,
+        "patience": section.patience,
+        "freeze": parameters.freeze or None,
         "verbose": True,
     }

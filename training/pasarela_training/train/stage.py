@@ -10,7 +10,9 @@ from typing import Any
 from pasarela_training.config import TrainSection
 from pasarela_training.errors import TrainingError
 from pasarela_training.fingerprint import file_sha256, fingerprint
-from pasarela_training.train.phase import PhaseRun, train_phase
+from pasarela_training.train.curves import draw_curves
+from pasarela_training.train.phase import PhaseRun, train_phase, ultralytics_arguments
+from pasarela_training.train.record import write_record
 
 WEIGHTS = "weights.pt"
 RUN_ONLY = frozenset({"device", "threads", "workers", "cache", "phases"})
@@ -54,6 +56,7 @@ def make_train(section: TrainSection, dataset: Path, dataset_fingerprint: str, p
         One line that says what was trained.
     """
     start = section.model
+    told = []
     chain = fingerprint([dataset_fingerprint, model_fingerprint(start), train_recipe(section) | {"schedule": []}])
     schedule = section.schedule()
     for number, parameters in enumerate(schedule, start=1):
@@ -62,30 +65,32 @@ def make_train(section: TrainSection, dataset: Path, dataset_fingerprint: str, p
         if not _finished(folder, chain) and _finished(previous / folder.name, chain):
             shutil.rmtree(folder, ignore_errors=True)
             shutil.copytree(previous / folder.name, folder)
+        run = PhaseRun(
+            section=section,
+            parameters=parameters,
+            number=number,
+            phases=len(schedule),
+            start=start,
+            dataset=dataset,
+            folder=folder,
+            log=output / "train.log",
+            framework_settings=output.parent / "ultralytics",
+        )
+        told.append(ultralytics_arguments(run))
         if not _finished(folder, chain):
             if _recorded(folder) != chain:
                 shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True, exist_ok=True)
             _record(folder, chain, finished=False)
-            train_phase(
-                PhaseRun(
-                    section=section,
-                    parameters=parameters,
-                    number=number,
-                    phases=len(schedule),
-                    start=start,
-                    dataset=dataset,
-                    folder=folder,
-                    log=output / "train.log",
-                    framework_settings=output.parent / "ultralytics",
-                )
-            )
+            train_phase(run)
             _record(folder, chain, finished=True)
         start = str(folder / WEIGHTS)
     for leftover in output.glob("phase-*"):
         if int(leftover.name.removeprefix("phase-")) > len(schedule):
             shutil.rmtree(leftover)
     shutil.copyfile(start, output / WEIGHTS)
+    write_record(output, section, dataset_fingerprint, model_fingerprint(section.model), told)
+    draw_curves(output, len(schedule), validated=section.validate_each_epoch)
     phases = ", then ".join(f"{phase.epochs} epochs at {phase.imgsz} px" for phase in schedule)
     return f"{section.model}: {phases}"
 

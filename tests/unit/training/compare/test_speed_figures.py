@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pasarela_training.compare.figures import HEADER, Round, base_variant, percentile, ratios, rotated, rows, table
-from pasarela_training.compare.machine import describe_machine, processor
 from pasarela_training.compare.picture import Point, draw_comparison
 from pasarela_training.compare.speed import rate
+from pasarela_training.machine import describe_machine, processor
 
 
 @pytest.mark.parametrize(
