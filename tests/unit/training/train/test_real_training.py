@@ -18,7 +18,7 @@ from pasarela_training.train.phase import PhaseRun, ultralytics_arguments
 from pasarela_training.train.stage import make_train
 
 SECTION = TrainSection.model_validate(
-    {"imgsz": 32, "epochs": 3, "batch": 4, "warmup_epochs": 0, "close_mosaic": 0, "threads": 1}
+    {"imgsz": 64, "epochs": 3, "batch": 4, "warmup_epochs": 0, "close_mosaic": 0, "threads": 1}
 )
 
 
