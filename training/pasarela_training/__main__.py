@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pasarela_training.cli import parser
 from pasarela_training.config import DatasetSection, SynthesizeSection, load_config
 from pasarela_training.errors import ConfigError, TrainingError
-from pasarela_training.pipeline import Pipeline
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
+    # Processes that convert are spawned and import this module again: what is heavy waits until here.
+    from pasarela_training.pipeline import Pipeline
+
     if options.command == "synthesize" and options.config is None:
         _synthesize_directly(options)
         return
