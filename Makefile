@@ -53,7 +53,7 @@ benchmark: .venv/.dev  ## bare engine, in-process pipeline and server, for each 
 	$(BIN)/python -m loadtest.benchmark $(ARGS)
 
 conversion: .venv/.dev  ## time the conversion of 200,000 annotation files against a plain reader (minutes)
-	$(BIN)/python -m pasarela_training.dataset.benchmark $(ARGS)
+	$(BIN)/python -m pasarela_training.dataset.benchmark --files 200000 --rounds 1 --folder runs/conversion $(ARGS)
 
 loadtest: .venv/.dev  ## start the server, load it with Locust, leave an HTML report
 	$(BIN)/python loadtest/run.py $(ARGS)

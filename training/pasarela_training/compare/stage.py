@@ -14,10 +14,10 @@ from pasarela_training.compare.figures import HEADER, Round, base_variant, figur
 from pasarela_training.compare.picture import Point, draw_comparison
 from pasarela_training.compare.speed import Loaded, loaded
 from pasarela_training.config import CompareSection
+from pasarela_training.dataset.document import read_document
 from pasarela_training.errors import TrainingError
 from pasarela_training.evaluate.stage import Measured
 from pasarela_training.framework import available_cores
-from pasarela_training.look.stage import read_document
 from pasarela_training.machine import describe_machine
 from pasarela_training.progress import progress
 from pasarela_training.variants import VariantSpec
@@ -74,8 +74,9 @@ def make_compare(
     titles: dict[str, str] = {variant.name: variant.title for variant in variants}
     base = base_variant(list(rounds))
     lines = rows(titles, accuracy, rounds)
+    machine = describe_machine()
     content = {
-        "machine": describe_machine(),
+        "machine": machine,
         "settings": section.model_dump() | {"images": len(images)},
         "latency": {"instances": 1, "threads": cores},
         "throughput": {"instances": cores, "threads": 1},
@@ -97,9 +98,11 @@ def make_compare(
     (output / RESULTS).write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
     note = (
         f"Medians of {section.rounds} rounds (lowest–highest). Latency: one image at a time, one instance on {cores} "
-        f"cores. Images/s: {cores} instances of one thread. Ratios: against {titles[base]}, round by round."
+        f"cores. Images/s: {cores} instances of one thread. Ratios: against {titles[base]}, round by round. "
+        f"{machine['processor']}, {machine['memory_gib']} GiB, {machine['system']}."
     )
-    (output / TABLE).write_text("\n".join([*table(lines), "", note, ""]), encoding="utf-8")
+    ran = [f"- {titles[name]}: {described[0]}; {described[1]}" for name, described in descriptions.items()]
+    (output / TABLE).write_text("\n".join([*table(lines), "", note, "", *ran, ""]), encoding="utf-8")
     points = [
         Point(titles[name], accuracy[name], spread(taken, "p50_ms").median, spread(taken, "rate").median)
         for name, taken in rounds.items()

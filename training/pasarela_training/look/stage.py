@@ -14,6 +14,7 @@ from pasarela_client.detections import Detections
 from pasarela_client.draw import draw, open_picture
 from pasarela_client.errors import PasarelaError
 from pasarela_training.config import EvaluateSection, Variant
+from pasarela_training.dataset.document import read_document
 from pasarela_training.errors import TrainingError
 from pasarela_training.evaluate.predictions import read_predictions
 from pasarela_training.look.ranking import Labelled, Mistakes, mistakes, worst_first
@@ -81,19 +82,6 @@ def make_look(
     (output / MISSED).write_bytes(orjson.dumps(listed, option=orjson.OPT_INDENT_2) + b"\n")
     counts = ", ".join(f"{len(entries)} of {split}" for split, entries in listed.items())
     return f"the worst images of {variant}: {counts}"
-
-
-def read_document(path: Path) -> dict[str, Any]:
-    """A COCO document of the `coco` stage.
-
-    Raises:
-        TrainingError: It cannot be read.
-    """
-    try:
-        content: dict[str, Any] = orjson.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise TrainingError(f"{path} cannot be read: {error}; run the coco stage again") from error
-    return content
 
 
 def contact_sheet(pairs: Sequence[Picture]) -> Picture:
