@@ -65,7 +65,8 @@ def _by_decoder(path: Path | str) -> tuple[int, int]:
         with Image.open(path) as image:
             width, height = image.size
             turned = image.getexif().get(_EXIF_ORIENTATION, 1) >= _QUARTER_TURNS
-    except UnidentifiedImageError as error:
+    except (UnidentifiedImageError, ImportError) as error:
+        # ImportError: Ultralytics, once imported, makes Pillow look for a plugin for what it does not know.
         raise OSError("not an image that can be read") from error
     except (ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise OSError(f"not an image that can be read: {error}") from error

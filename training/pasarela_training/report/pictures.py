@@ -17,7 +17,8 @@ def inlined(path: Path) -> str | None:
         with Image.open(path) as opened:
             picture = opened.convert("RGB")
             kind = "JPEG" if opened.format == "JPEG" else "PNG"
-    except (OSError, Image.DecompressionBombError):
+    except (OSError, ImportError, Image.DecompressionBombError):
+        # ImportError: Ultralytics, once imported, makes Pillow look for a plugin for what it does not know.
         return None
     if picture.width > MAX_WIDTH_PX:
         height = max(1, round(picture.height * MAX_WIDTH_PX / picture.width))
