@@ -78,6 +78,10 @@ def _fault(lines: dict[Location, int], details: ErrorDetails) -> tuple[int, str]
     # What follows the last key of the file names a branch of a union, not a key.
     place = details["loc"] if details["type"] == "missing" else known
     key = ".".join(str(part) for part in place)
+    if details["type"] == "value_error":
+        # A fault between keys is told of a section; its message begins with the key that has to change.
+        named = (*known, *_reason(details).split(maxsplit=1)[0].rstrip(":").split("."))
+        return lines.get(named, lines[known]), f"{key}: {_reason(details)}" if key else _reason(details)
     return lines[known], f"{key}: {_reason(details)}" if key else _reason(details)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -26,13 +28,13 @@ class Hyperparameters(Section):
     """Images per optimizer step (the nominal batch size is set to the same); divided among the GPUs."""
     optimizer: Optimizer = "AdamW"
     """`auto` lets Ultralytics choose, learning rate and momentum included."""
-    lr0: float = Field(default=0.003, gt=0)
+    lr0: float = Field(default=0.003, gt=0, le=1)
     """Peak learning rate."""
     lrf: float = Field(default=0.02, gt=0, le=1)
     """The last learning rate, as a share of `lr0`; a cosine leads there."""
     momentum: Share = 0.9
     """Of SGD; the first beta of the Adam family."""
-    weight_decay: float = Field(default=0.0005, ge=0)
+    weight_decay: float = Field(default=0.0005, ge=0, le=1)
     """L2 regularisation."""
     warmup_epochs: float = Field(default=1.0, ge=0)
     """Epochs in which the learning rate rises."""
@@ -64,6 +66,8 @@ class Hyperparameters(Section):
     """Shear, at most so many degrees either way."""
     perspective: float = Field(default=0.0, ge=0, le=0.001)
     """Strength of perspective."""
+    multi_scale: Share = 0.0
+    """How much the input's size varies from batch to batch, as a share of `imgsz`."""
     freeze: int = Field(default=0, ge=0)
     """So many layers, from the input on, keep their weights."""
 
@@ -75,10 +79,10 @@ class Phase(Section):
     epochs: int | None = Field(default=None, ge=1)
     batch: int | None = Field(default=None, ge=1)
     optimizer: Optimizer | None = None
-    lr0: float | None = Field(default=None, gt=0)
+    lr0: float | None = Field(default=None, gt=0, le=1)
     lrf: float | None = Field(default=None, gt=0, le=1)
     momentum: Share | None = None
-    weight_decay: float | None = Field(default=None, ge=0)
+    weight_decay: float | None = Field(default=None, ge=0, le=1)
     warmup_epochs: float | None = Field(default=None, ge=0)
     mosaic: Share | None = None
     close_mosaic: int | None = Field(default=None, ge=0)
@@ -94,6 +98,7 @@ class Phase(Section):
     scale: Share | None = None
     shear: float | None = Field(default=None, ge=0, le=180)
     perspective: float | None = Field(default=None, ge=0, le=0.001)
+    multi_scale: Share | None = None
     freeze: int | None = Field(default=None, ge=0)
 
 
@@ -136,6 +141,8 @@ class TrainSection(Hyperparameters):
                 f"is {model!r}; expected yolov9t, s, m, c or e, another network (*.yaml), or the path of a "
                 "checkpoint (*.pt)"
             )
+        if model.endswith(".yaml") and not _is_network(model):
+            raise ValueError(f"is {model!r}, which is neither a network of Ultralytics nor a file here")
         return model
 
     @model_validator(mode="after")
@@ -166,3 +173,18 @@ class TrainSection(Hyperparameters):
     def imgsz_final(self) -> int:
         """The input size of the last phase, in pixels: the size at which the model is exported."""
         return self.schedule()[-1].imgsz
+
+
+def _is_network(name: str) -> bool:
+    """Whether Ultralytics finds a network of this name, as it looks itself: the letter of the size is left out.
+
+    Ultralytics is found, not imported: that takes seconds, and a configuration is read by every command.
+    """
+    if Path(name).is_file():
+        return True
+    found = importlib.util.find_spec("ultralytics")
+    if found is None or found.origin is None:
+        return False
+    sizeless = re.sub(r"(\d+)([nslmx])(.+)?$", r"\1\3", Path(name).stem)
+    models = Path(found.origin).parent / "cfg" / "models"
+    return any(path.stem in {sizeless, Path(name).stem} for path in models.glob("*/*.yaml"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from pasarela_training.train.callbacks import PhaseCallbacks
 from pasarela_training.train.device import usable_device
 
 RESUME = "resume.pt"
+RESULTS = "results.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,11 @@ class PhaseRun:
     framework_settings: Path
     """Where Ultralytics may keep its settings."""
 
+    @property
+    def scratch(self) -> Path:
+        """Ultralytics' own folder, which it removes when it starts on several GPUs: nothing of ours lies in it."""
+        return self.folder / "ultralytics"
+
 
 def train_phase(run: PhaseRun) -> None:
     """Trains one phase, from the last whole epoch if an earlier run was interrupted.
@@ -50,9 +58,16 @@ def train_phase(run: PhaseRun) -> None:
         resume=run.folder / RESUME,
         label=f"train {run.number}/{run.phases} at {run.parameters.imgsz} px",
     )
+    run.scratch.mkdir(exist_ok=True)
     try:
         with output_to(run.log):
             weights = _train(run, callbacks)
+    except subprocess.CalledProcessError as error:
+        raise TrainingError(
+            f"train: phase {run.number} failed: a process of train.device {run.section.device} ended with code "
+            f"{error.returncode}; what it said stands above. Short of GPU memory, take a smaller train.batch or "
+            f"train.imgsz; the same command goes on from the last whole epoch"
+        ) from error
     except (RuntimeError, ValueError, OSError, AssertionError, SyntaxError) as error:
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise TrainingError(
@@ -60,10 +75,18 @@ def train_phase(run: PhaseRun) -> None:
         ) from error
     finally:
         callbacks.close()
+    if not _finite(weights):
+        (run.folder / RESUME).unlink(missing_ok=True)
+        raise TrainingError(
+            f"train: phase {run.number} ended with weights that are no numbers: it diverged; take a smaller train.lr0"
+        )
+    results = run.scratch / RESULTS
+    if results.is_file():
+        shutil.copyfile(results, run.folder / RESULTS)
     temporary = run.folder / ".weights.partial"
     shutil.copyfile(weights, temporary)
     temporary.replace(run.folder / "weights.pt")
-    shutil.rmtree(run.folder / "weights", ignore_errors=True)
+    shutil.rmtree(run.scratch)
     (run.folder / RESUME).unlink(missing_ok=True)
 
 
@@ -72,7 +95,7 @@ def _advice(message: str) -> str:
     lower = message.lower()
     if "out of memory" in lower:
         return " (take a smaller train.batch or train.imgsz, or train.cache: false)"
-    if "nan" in lower.split() or "nan/inf" in lower:
+    if re.search(r"\bnan\b", lower):
         return " (take a smaller train.lr0, or train.precision: fp32)"
     return ""
 
@@ -84,7 +107,7 @@ def _train(run: PhaseRun, callbacks: PhaseCallbacks) -> Path:
     overrides = ultralytics_arguments(run) | {"device": usable_device(run.section.device)}
     if resume.is_file():
         if _epochs_done(resume) >= run.parameters.epochs:
-            return _stripped(resume)
+            return _stripped(resume, run.scratch / "last.pt")
         overrides |= {"resume": str(resume), "model": str(resume)}
     trainer = DetectionTrainer(overrides=overrides, _callbacks=callbacks.registered())
     trainer.train()
@@ -98,13 +121,19 @@ def _epochs_done(checkpoint: Path) -> int:
     return int(torch.load(checkpoint, map_location="cpu", weights_only=False)["epoch"]) + 1
 
 
-def _stripped(checkpoint: Path) -> Path:
+def _stripped(checkpoint: Path, copy: Path) -> Path:
     """A copy of a checkpoint without the optimizer's state, ready to be used as weights."""
     from ultralytics.utils.torch_utils import strip_optimizer
 
-    copy = checkpoint.with_name("last.pt")
     strip_optimizer(checkpoint, s=copy)
     return copy
+
+
+def _finite(weights: Path) -> bool:
+    import torch
+
+    model = torch.load(weights, map_location="cpu", weights_only=False)["model"]
+    return all(bool(torch.isfinite(tensor).all()) for tensor in model.state_dict().values())
 
 
 def ultralytics_arguments(run: PhaseRun) -> dict[str, Any]:
@@ -116,7 +145,7 @@ def ultralytics_arguments(run: PhaseRun) -> dict[str, Any]:
         "task": "detect",
         "model": run.start,
         "data": str((run.dataset / "data.yaml").resolve()),
-        "save_dir": str(run.folder.resolve()),
+        "save_dir": str(run.scratch.resolve()),
         "nbs": parameters.batch,
         "close_mosaic": min(parameters.close_mosaic, parameters.epochs),
         "cos_lr": True,

@@ -11,7 +11,8 @@ from typing import Any
 
 from pasarela_training.config import TrainSection
 from pasarela_training.machine import describe_machine
-from pasarela_training.train.curves import read_results
+from pasarela_training.train.curves import Row, read_results
+from pasarela_training.train.phase import RESULTS
 
 RECORD = "record.json"
 PACKAGES = (
@@ -39,14 +40,15 @@ def write_record(
     schedule = section.schedule()
     phases = []
     for number, (parameters, told) in enumerate(zip(schedule, arguments, strict=True), start=1):
-        rows = read_results(folder / f"phase-{number}" / "results.csv")
+        rows = read_results(folder / f"phase-{number}" / RESULTS)
+        epochs = len({row.get("epoch") for row in rows})
         phases.append(
             {
                 "ultralytics": {key: value for key, value in told.items() if key not in {"data", "save_dir", "model"}},
                 "epochs_asked": parameters.epochs,
-                "epochs_run": len(rows),
-                "stopped_early": bool(section.patience) and 0 < len(rows) < parameters.epochs,
-                "seconds": rows[-1].get("time") if rows else None,
+                "epochs_run": epochs,
+                "stopped_early": bool(section.patience) and 0 < epochs < parameters.epochs,
+                "seconds": spent_s(rows),
             }
         )
     record = {
@@ -59,6 +61,13 @@ def write_record(
         "machine": describe_machine() | {"gpus": _gpus()},
     }
     (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def spent_s(rows: Sequence[Row]) -> float:
+    """Seconds of all sessions of a phase together: Ultralytics' clock starts again when an interrupted one goes on."""
+    times = [row.get("time", 0.0) for row in rows]
+    ends = [time for time, after in zip(times, [*times[1:], 0.0], strict=False) if after < time]
+    return round(sum(ends), 1)
 
 
 def _gpus() -> list[str]:

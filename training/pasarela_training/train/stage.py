@@ -59,6 +59,9 @@ def make_train(section: TrainSection, dataset: Path, dataset_fingerprint: str, p
     told = []
     chain = fingerprint([dataset_fingerprint, model_fingerprint(start), train_recipe(section) | {"schedule": []}])
     schedule = section.schedule()
+    log = output / "train.log"
+    if (previous / log.name).is_file() and not log.exists():
+        shutil.copyfile(previous / log.name, log)
     for number, parameters in enumerate(schedule, start=1):
         chain = fingerprint([chain, parameters.recipe()])
         folder = output / f"phase-{number}"
@@ -73,7 +76,7 @@ def make_train(section: TrainSection, dataset: Path, dataset_fingerprint: str, p
             start=start,
             dataset=dataset,
             folder=folder,
-            log=output / "train.log",
+            log=log,
             framework_settings=output.parent / "ultralytics",
         )
         told.append(ultralytics_arguments(run))
@@ -89,10 +92,15 @@ def make_train(section: TrainSection, dataset: Path, dataset_fingerprint: str, p
         if int(leftover.name.removeprefix("phase-")) > len(schedule):
             shutil.rmtree(leftover)
     shutil.copyfile(start, output / WEIGHTS)
-    write_record(output, section, dataset_fingerprint, model_fingerprint(section.model), told)
-    draw_curves(output, len(schedule), validated=section.validate_each_epoch)
     phases = ", then ".join(f"{phase.epochs} epochs at {phase.imgsz} px" for phase in schedule)
-    return f"{section.model}: {phases}"
+    summary = f"{section.model}: {phases}"
+    try:
+        write_record(output, section, dataset_fingerprint, model_fingerprint(section.model), told)
+        draw_curves(output, len(schedule), validated=section.validate_each_epoch)
+    except (OSError, ValueError) as error:
+        # The weights are there and took hours; what tells of them is not worth a second training.
+        summary += f" (its record or curves could not be written: {error})"
+    return summary
 
 
 def _record(folder: Path, chain: str, *, finished: bool) -> None:

@@ -46,7 +46,7 @@ def test_the_least_configuration_has_a_default_for_everything_else(tmp_path: Pat
         # reason: too few to split three ways
         (LEAST + "sample:\n  images: 2\n", 5, ["sample.images", "at least 3"]),
         # reason: bf16 and fp16 training exist on GPUs only
-        (LEAST + "train:\n  precision: bf16\n", 4, ["train", "bf16", "GPU"]),
+        (LEAST + "train:\n  precision: bf16\n", 5, ["train", "bf16", "GPU"]),
         # reason: serving a variant that is not made cannot work
         (LEAST + "export:\n  variants: [onnx]\n", 1, ["publish.serve", "openvino", "onnx"]),
         # reason: what a server finds is held against what was measured in process on the same split
@@ -54,7 +54,7 @@ def test_the_least_configuration_has_a_default_for_everything_else(tmp_path: Pat
         # reason: twice the same variant would be published twice
         (LEAST + "export:\n  variants: [onnx, onnx, openvino]\n", 5, ["export.variants", "twice"]),
         # reason: limits of the synthesizer are its own
-        (LEAST + "  synthesize:\n    images: 9\n    jpeg_quality: [9, 2]\n", 4, ["jpeg_quality", "ascending"]),
+        (LEAST + "  synthesize:\n    images: 9\n    jpeg_quality: [9, 2]\n", 6, ["jpeg_quality", "ascending"]),
         # reason: an empty section is a slip of indentation
         (LEAST + "train:\nexport:\n  variants: [openvino]\n", 4, ["train", "found nothing", "imgsz"]),
         # reason: what is required and missing

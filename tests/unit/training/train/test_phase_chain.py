@@ -113,3 +113,22 @@ def test_a_checkpoint_counts_by_its_contents(tmp_path: Path) -> None:
 def test_a_missing_checkpoint_is_not_downloaded() -> None:
     with pytest.raises(TrainingError, match=r"no checkpoint yolov9t\.pt; nothing is downloaded"):
         model_fingerprint("yolov9t.pt")
+
+
+@pytest.mark.parametrize("name", ["record.json", "curves.png"])
+def test_weights_outlive_a_record_that_cannot_be_written(trainer: Trainer, tmp_path: Path, name: str) -> None:
+    chosen = section({"imgsz": 64})
+    folder = tmp_path / "new"
+    (folder / name).mkdir(parents=True)
+    (folder / "phase-1").mkdir()
+    original = trainer.__call__
+
+    def with_results(run: PhaseRun) -> None:
+        original(run)
+        (run.folder / "results.csv").write_text("epoch,time,train/box_loss,lr/pg0\n1,2,3,0.1\n")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train_stage, "train_phase", with_results)
+        summary = make_train(chosen, tmp_path / "yolo", "d", tmp_path / "old", folder)
+    assert (folder / "weights.pt").read_text() == "yolov9t.yaml>64"
+    assert "could not be written" in summary

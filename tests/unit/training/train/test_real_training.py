@@ -1,6 +1,8 @@
 """Ultralytics itself, on a handful of pictures: interrupted and gone on with; and what its other processes are sent."""
 
+import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,9 @@ def test_an_interrupted_training_goes_on_from_its_last_epoch(
 
     def noting(self: PhaseCallbacks, trainer: Any) -> None:
         started.append(trainer.start_epoch)
+        if not trainer.resume:  # as Ultralytics does before it starts on several GPUs
+            shutil.rmtree(trainer.save_dir)
+            trainer.wdir.mkdir(parents=True)
         start(self, trainer)
 
     def interrupted(self: PhaseCallbacks, trainer: Any) -> None:
@@ -67,7 +72,10 @@ def test_an_interrupted_training_goes_on_from_its_last_epoch(
     make_train(SECTION, yolo, "digest", tmp_path / "none", output)
     assert started == [0, 1]
     assert (output / "weights.pt").is_file()
-    assert (output / "record.json").is_file()
+    record = json.loads((output / "record.json").read_text())
+    assert (record["phases"][0]["epochs_run"], record["phases"][0]["stopped_early"]) == (3, False)
+    assert (output / "phase-1" / "results.csv").is_file()
+    assert not (output / "phase-1" / "ultralytics").exists()
     assert (output / "curves.png").is_file()
 
 
