@@ -58,7 +58,7 @@ def _run(options: argparse.Namespace) -> None:
 def _synthesize_directly(options: argparse.Namespace) -> None:
     from pydantic import ValidationError
 
-    from pasarela_training.pipeline import synthesize_dataset
+    from pasarela_training.synthesize.stage import synthesize_dataset
 
     if options.images is None or options.output is None:
         raise ConfigError("synthesize: give --config, or both --images and --output")

@@ -8,25 +8,24 @@ from dataclasses import dataclass, field
 from functools import lru_cache, wraps
 from pathlib import Path
 
-from pasarela_training.config import Config, DatasetSection
+from pasarela_training.config import Config
 from pasarela_training.dataset.coco import make_coco
 from pasarela_training.dataset.content import read_contents
 from pasarela_training.dataset.sample import make_sample, read_sums
 from pasarela_training.dataset.sources.base import Source
 from pasarela_training.dataset.sources.recognise import open_source
 from pasarela_training.dataset.yolo import make_yolo
-from pasarela_training.errors import PublicationRefused, TrainingError
+from pasarela_training.errors import PublicationRefused
 from pasarela_training.evaluate.stage import make_evaluate, read_measured
 from pasarela_training.export.stage import make_export
-from pasarela_training.fingerprint import fingerprint, folder_fingerprint
+from pasarela_training.fingerprint import fingerprint
 from pasarela_training.framework import available_cores
-from pasarela_training.progress import counting_bar
 from pasarela_training.publish.stage import publish
-from pasarela_training.stage import Stage, read_stamp, run_stage
+from pasarela_training.stage import Say, Stage, run_stage
+from pasarela_training.synthesize.stage import synthesize_dataset
 from pasarela_training.train.stage import WEIGHTS, make_train, model_fingerprint, train_recipe
 from pasarela_training.variants import VariantSpec, variant_specs
 
-Say = Callable[[str], None]
 REPORT = "report.html"
 VERSIONS = {"sample": 2, "coco": 2, "yolo": 2, "export": 2, "evaluate": 2}
 """Raised when a stage begins to write something else for the same recipe and inputs; 1 for all others."""
@@ -330,42 +329,3 @@ class Pipeline:
 def _opened(root: Path, layout: str) -> Source:
     """Opening a large COCO document takes a while: once is enough."""
     return open_source(root, layout)
-
-
-def synthesize_dataset(dataset: DatasetSection, say: Say, *, may_replace: bool = True) -> str:
-    """Draws a dataset, if the section says how.
-
-    Args:
-        dataset: The section.
-        say: Receives one line for the person.
-        may_replace: Whether a synthetic dataset made by another recipe may give way.
-
-    Returns:
-        The dataset's fingerprint.
-
-    Raises:
-        TrainingError: There is neither a dataset nor a way to draw it.
-    """
-    section, source = dataset.synthesize, dataset.source
-    if section is None:
-        if not source.is_dir():
-            raise TrainingError(
-                f"dataset.source: there is no folder {source}; give a folder in DeepFashion2's layout, "
-                f"or add a `synthesize:` block to `dataset:` to have it drawn"
-            )
-        return folder_fingerprint(source)
-
-    def make(output: Path) -> str:
-        from pasarela_training.synthesize import synthesize
-
-        try:
-            with counting_bar("synthesize") as show:
-                synthesize(output, section.settings(), progress=show)
-        except (RuntimeError, ValueError) as error:
-            raise TrainingError(f"synthesize: {error}") from error
-        return f"{section.images} images in {source}"
-
-    stage = Stage("synthesize", source, section.recipe(), {}, make)
-    if not may_replace and read_stamp(source) is not None and not stage.up_to_date():
-        raise TrainingError(f"synthesize: {source} holds another synthetic dataset; remove it or give another folder")
-    return run_stage(stage, say)

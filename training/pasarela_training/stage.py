@@ -17,6 +17,9 @@ from pasarela_training.fingerprint import stage_fingerprint
 
 STAMP = ".pasarela-stamp.json"
 
+Say = Callable[[str], None]
+"""Receives lines for the person."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:
@@ -58,7 +61,7 @@ def read_stamp(output: Path) -> dict[str, Any] | None:
     return stamp if isinstance(stamp, dict) and {"stage", "fingerprint", "summary"} <= stamp.keys() else None
 
 
-def run_stage(stage: Stage, say: Callable[[str], None], *, anew: bool = False) -> str:
+def run_stage(stage: Stage, say: Say, *, anew: bool = False) -> str:
     """Brings a stage's output up to date.
 
     Args:

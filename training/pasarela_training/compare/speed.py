@@ -5,19 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 
-from pasarela_server.backends import load_backend
-from pasarela_server.backends.base import Backend, BackendOptions, Session
+from pasarela_server.backends.base import Backend, Session
 from pasarela_server.detection.image import decode_image
 from pasarela_server.detection.yolo import DetectOptions, YoloDetector
 from pasarela_training.compare.figures import Round, percentile
 from pasarela_training.config import CompareSection
 from pasarela_training.errors import TrainingError
-from pasarela_training.variants import INPUT_NAME, OUTPUT_NAME, VariantSpec
+from pasarela_training.variants import VariantSpec, opened
 
 Work = Callable[[bytes], object]
 WARMING = 10
@@ -87,21 +86,10 @@ def loaded(variant: VariantSpec, folder: Path, cores: int) -> Iterator[Loaded]:
         ServingError: It cannot be loaded.
         TrainingError: It is no detector.
     """
-    with ExitStack() as stack:
-
-        def backend(instances: int, threads: int) -> Backend:
-            options = BackendOptions(
-                instances=instances,
-                threads=threads,
-                parameters=variant.parameters,
-                input_names=(INPUT_NAME,),
-                output_names=(OUTPUT_NAME,),
-            )
-            one = load_backend(variant.backend, folder / variant.artefact, options)
-            stack.callback(one.close)
-            return one
-
-        alone, together = backend(1, cores), backend(cores, 1)
+    with (
+        opened(variant, folder, threads=cores) as alone,
+        opened(variant, folder, threads=1, instances=cores) as together,
+    ):
         detector = YoloDetector.from_spec(alone.spec)
         if detector is None:
             raise TrainingError(f"compare: {folder / variant.artefact} is no detector; export it again")

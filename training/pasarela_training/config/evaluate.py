@@ -44,9 +44,9 @@ class CompareSection(Section):
 
     images: int = Field(default=64, ge=1)
     """How many images of the test split take part."""
-    rounds: int = Field(default=7, ge=1)
+    rounds: int = Field(default=15, ge=1)
     """How often each figure is taken; the variants take turns."""
-    seconds: float = Field(default=2.0, gt=0)
+    seconds: float = Field(default=1.0, gt=0)
     """How long one measurement of throughput takes."""
-    requests: int = Field(default=40, ge=1)
+    requests: int = Field(default=25, ge=1)
     """Requests, one after the other, of which a round takes the latency."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -27,12 +27,11 @@ from pasarela_training.publish.repository import (
     sums_of,
 )
 from pasarela_training.publish.versions import Sums, next_version
+from pasarela_training.stage import Say
 from pasarela_training.variants import variant_specs
 
 CARD = "MODEL_CARD.md"
 CONFIG = "config.pbtxt"
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ import json
 import multiprocessing
 import os
 import shutil
-import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +14,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+
+from pasarela_training.parallel import ignore_interrupts, interrupts_held
 
 from .scene import picture
 from .settings import SynthesizeSettings
@@ -57,22 +58,9 @@ def _write(folder: Path, settings: SynthesizeSettings, indexes: Sequence[int]) -
     return counts
 
 
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Holds Ctrl-C back while workers are spawned, and so in the workers until they ignore it.
-
-    It reaches every process of the terminal; a worker that still imports would answer it with a traceback.
-    """
-    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
-
-
 def _start_worker() -> None:
-    """Leave Ctrl-C to the parent, which ends the pool."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Leave Ctrl-C to the parent, and a core to each worker."""
+    ignore_interrupts()
     cv2.setNumThreads(1)
 
 
@@ -106,7 +94,7 @@ def _write_all(folder: Path, settings: SynthesizeSettings, processes: int, progr
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(processes, len(chunks)), context, initializer=_start_worker)
     try:
-        with _interrupts_held():
+        with interrupts_held():
             futures = {pool.submit(_write, folder, settings, chunk): len(chunk) for chunk in chunks}
         for future in as_completed(futures):
             counts += future.result()
