@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,6 @@ from pasarela_training.evaluate.stage import Measured, read_measured
 from pasarela_training.export.check import read_checks
 from pasarela_training.report.pictures import inlined
 
-SPLITS = ("train", "val", "test")
 EXAMPLES = 12
 FAULTS = 20
 
@@ -46,24 +44,21 @@ def read_json(path: Path) -> Any:
 
 
 def data(workspace: Path) -> list[Table]:
-    """Images and garments of each split, and each class's garments."""
-    documents = {split: read_json(workspace / "coco" / f"{split}.json") for split in SPLITS}
-    documents = {split: content for split, content in documents.items() if isinstance(content, dict)}
-    if not documents:
+    """How the images were chosen, and how many objects of each class every split has."""
+    manifest = read_json(workspace / "sample" / "manifest.json")
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("splits"), dict):
         return []
-    sizes = [
-        [split, str(len(content.get("images", ()))), str(len(content.get("annotations", ())))]
-        for split, content in documents.items()
-    ]
-    names = {one["id"]: one["name"] for content in documents.values() for one in content.get("categories", ())}
-    counts = {
-        split: Counter(one["category_id"] for one in content.get("annotations", ()))
-        for split, content in documents.items()
-    }
-    classes = [[name, *(str(counts[split][number]) for split in documents)] for number, name in names.items()]
+    splits: dict[str, dict[str, Any]] = manifest["splits"]
+    chosen = [[key, str(manifest[key])] for key in ("layout", "seed", "group", "stratify") if key in manifest]
+    chosen += [[f"mended: {what}", str(count)] for what, count in manifest.get("mended", {}).items()]
+    chosen += [[f"digest of {split}", str(counts.get("digest", "–"))] for split, counts in splits.items()]
+    sizes = [[split, str(counts["images"]), str(counts["items"])] for split, counts in splits.items()]
+    names = dict.fromkeys(name for counts in splits.values() for name in counts["classes"])
+    classes = [[name, *(str(counts["classes"].get(name, 0)) for counts in splits.values())] for name in names]
     return [
-        Table(("split", "images", "garments"), sizes),
-        Table(("class", *documents), classes, "Garments of each class"),
+        Table(("chosen by", ""), chosen),
+        Table(("split", "images", "objects"), sizes),
+        Table(("class", *splits), classes, "Objects of each class"),
     ]
 
 
@@ -141,10 +136,16 @@ def checks(workspace: Path) -> list[Table]:
             f"{one.matched:.1%}",
             f"{one.mean_iou:.4f}",
             f"{one.score_difference:.4f}",
+            _figure(one.map_drop),
+            ", ".join(one.reverted_layers) or "–",
         ]
         for variant, one in found.items()
     ]
-    return [Table(("variant", "result", "precision", "batch px", "same detections", "IoU", "score difference"), rows)]
+    header = (
+        *("variant", "result", "precision", "batch px", "same detections", "IoU", "score difference"),
+        *("mAP50-95 lost on val", "layers back in floating point"),
+    )
+    return [Table(header, rows)]
 
 
 def comparison(workspace: Path) -> list[Table]:

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from pasarela_training.config import Config
+from pasarela_training.errors import TrainingError
 from pasarela_training.evaluate.measured import Measured, write_measured
 from pasarela_training.evaluate.served import measure_served
 from pasarela_training.publish.gate import Verdict
@@ -41,7 +42,8 @@ def make_verify(
         The figures in one line.
 
     Raises:
-        TrainingError: The server does not start or does not answer.
+        TrainingError: The server does not start or does not answer, or answers otherwise for the detection model than
+            for the variant that it runs.
     """
     candidate = output / CANDIDATE
     candidate.mkdir()
@@ -57,7 +59,6 @@ def make_verify(
     split = config.verify.split
     document = coco / f"{split}.json"
     measured = []
-    detection = None
     with running_server(candidate, output / LOG) as url:
         for variant in config.export.variants:
             model = material.model(variant)
@@ -80,6 +81,13 @@ def make_verify(
             config.evaluate,
             window=config.verify.window,
             label=f"verify {config.publish.name}",
+        )
+    served = next(one for one in measured if one.variant == config.publish.serve).splits[split]
+    difference = abs(detection.scores.map50_95 - served.map50_95)
+    if difference > config.verify.max_map_difference:
+        raise TrainingError(
+            f"verify: {config.publish.name} has mAP50-95 {detection.scores.map50_95:.4f} on {split} through the server, "
+            f"and {material.model(config.publish.serve)}, which it runs, {served.map50_95:.4f}: {output / LOG} may say why"
         )
     write_measured(output, measured)
     shutil.rmtree(candidate)

@@ -30,19 +30,18 @@ def workspace(tmp_path: Path) -> Path:
     folder = tmp_path / "work"
     for name in ("coco", "sample", "train", "evaluate/pictures", "verify", "export", "compare", "look/test"):
         (folder / name).mkdir(parents=True)
-    document = {
-        "images": [{"id": 1, "file_name": "a.jpg"}],
-        "categories": [{"id": 1, "name": NASTY}],
-        "annotations": [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9]}],
-    }
-    (folder / "coco/test.json").write_bytes(orjson.dumps(document))
+    counts = {"images": 1, "items": 417, "classes": {NASTY: 417}, "digest": "d1ge57"}
+    manifest = {"layout": "COCO", "seed": 3, "mended": {"ids as text": 5}, "splits": {"test": counts}}
+    (folder / "sample/manifest.json").write_bytes(orjson.dumps(manifest))
     fault = {"image": "a", "where": "item1", "kind": "box", "reason": "is <empty>", "action": "dropped"}
     found = {"images": 1, "images_that_lost_something": 1, "kinds": {"box": 1}, "faults": [fault]}
     (folder / "sample/report.json").write_bytes(orjson.dumps(found))
     scores = Scores(0.5, 0.7, 0.6, {NASTY: 0.5}, {"small": None, "medium": 0.4, "large": 0.6}, {NASTY: 0.7})
     for stage in ("evaluate", "verify"):
         write_measured(folder / stage, [Measured("onnx", "ONNX Runtime", 1.0, {"test": scores})])
-    write_checks(folder / "export", {"onnx": VariantCheck(True, [], "fp32", 0.1, 0.0, 0.1, 0.0, 1.0, 0.99, 0.01)})
+    write_checks(
+        folder / "export", {"int8": VariantCheck(True, [], "int8", 0.1, 0.0, None, None, 1.0, 0.99, 0.01, ["conv.7"])}
+    )
     compared = {"header": ["variant", "ms"], "table": [["ONNX", "9.0"]], "machine": {"processor": "Some CPU"}}
     (folder / "compare/results.json").write_bytes(orjson.dumps(compared))
     missed = [{"picture": "test/001-a.jpg", "image": "a.jpg", "missed": 1, "false_alarms": 0, "wrong_class": 0}]
@@ -70,6 +69,8 @@ def test_everything_there(workspace: Path) -> None:
     assert text.count("data:image/") == 4
     assert "through the server" in text
     assert "Some CPU" in text
+    assert "conv.7" in text
+    assert all(part in text for part in ("417", "d1ge57", "mended: ids as text"))
     assert 'src="http' not in text
 
 
@@ -84,7 +85,7 @@ def test_names_are_escaped(workspace: Path) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "coco/test.json",  # reason: an interrupted copy
+        "sample/manifest.json",  # reason: an interrupted copy
         "evaluate/results.json",  # reason: of another version
         "compare/results.json",  # reason: not written by the stage
         "train/curves.png",  # reason: no picture
