@@ -85,9 +85,10 @@ def make_verify(
     served = next(one for one in measured if one.variant == config.publish.serve).splits[split]
     difference = abs(detection.scores.map50_95 - served.map50_95)
     if difference > config.verify.max_map_difference:
+        runs = material.model(config.publish.serve)
         raise TrainingError(
-            f"verify: {config.publish.name} has mAP50-95 {detection.scores.map50_95:.4f} on {split} through the server, "
-            f"and {material.model(config.publish.serve)}, which it runs, {served.map50_95:.4f}: {output / LOG} may say why"
+            f"verify: through the server {config.publish.name} has mAP50-95 {detection.scores.map50_95:.4f} on {split} "
+            f"and {runs}, which it runs, {served.map50_95:.4f}; {output / LOG} may say why"
         )
     write_measured(output, measured)
     shutil.rmtree(candidate)
