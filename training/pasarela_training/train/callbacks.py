@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pasarela_training.train.state import restore_state, save_state
+
 Callbacks = dict[str, list[Callable[[Any], None]]]
 
 
@@ -37,6 +39,11 @@ class PhaseCallbacks:
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
             setattr(self, name, value)
+
+    @property
+    def state(self) -> Path:
+        """What goes with the checkpoint."""
+        return self.resume.with_name("state.pt")
 
     def registered(self) -> Callbacks:
         """Ultralytics' own callbacks, and these after them."""
@@ -70,6 +77,9 @@ class PhaseCallbacks:
             import torch
 
             trainer.model.to(memory_format=torch.channels_last)
+        if trainer.start_epoch and trainer.world_size <= 1:
+            # Several processes hold copies of one another's weights: what one restores, the others would not have.
+            restore_state(trainer, self.state)
         if is_first_process():
             bar = self._bar()
             batches = len(trainer.train_loader)
@@ -90,6 +100,8 @@ class PhaseCallbacks:
         """After every epoch: what an interrupted training goes on from."""
         if not is_first_process():
             return
+        if trainer.world_size <= 1:
+            save_state(trainer, self.state)
         temporary = self.resume.with_name(f".{self.resume.name}.partial")
         shutil.copyfile(trainer.last, temporary)
         temporary.replace(self.resume)

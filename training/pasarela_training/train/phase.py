@@ -87,7 +87,8 @@ def train_phase(run: PhaseRun) -> None:
     shutil.copyfile(weights, temporary)
     temporary.replace(run.folder / "weights.pt")
     shutil.rmtree(run.scratch)
-    (run.folder / RESUME).unlink(missing_ok=True)
+    for leftover in (run.folder / RESUME, callbacks.state):
+        leftover.unlink(missing_ok=True)
 
 
 def _advice(message: str) -> str:

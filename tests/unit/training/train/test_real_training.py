@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from pasarela_training.config import ConvertSection, SampleSection, TrainSection
 from pasarela_training.dataset.coco import make_coco
@@ -43,8 +44,13 @@ def yolo(tmp_path: Path) -> Path:
     return tmp_path / "yolo"
 
 
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = torch.load(folder / "weights.pt", weights_only=False)["model"].state_dict()
+    return state
+
+
 @pytest.mark.timeout(300)
-def test_an_interrupted_training_goes_on_from_its_last_epoch(
+def test_an_interrupted_training_ends_as_one_that_was_not(
     yolo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     output = tmp_path / "train"
@@ -71,6 +77,11 @@ def test_an_interrupted_training_goes_on_from_its_last_epoch(
     assert not (output / "weights.pt").exists()
     make_train(SECTION, yolo, "digest", tmp_path / "none", output)
     assert started == [0, 1]
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    make_train(SECTION, yolo, "digest", tmp_path / "none", whole)
+    expected = weights(whole)
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in weights(output).items())
     assert (output / "weights.pt").is_file()
     record = json.loads((output / "record.json").read_text())
     assert (record["phases"][0]["epochs_run"], record["phases"][0]["stopped_early"]) == (3, False)

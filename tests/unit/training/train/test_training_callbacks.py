@@ -26,7 +26,7 @@ def test_the_first_process_keeps_the_checkpoint(
     (tmp_path / "last.pt").write_bytes(b"weights")
     resume = tmp_path / "resume.pt"
     callbacks = PhaseCallbacks(threads=1, workers=0, channels_last=False, resume=resume, label="train")
-    callbacks.keep_checkpoint(SimpleNamespace(last=tmp_path / "last.pt"))
+    callbacks.keep_checkpoint(SimpleNamespace(last=tmp_path / "last.pt", world_size=2))
     assert resume.exists() == keeps
 
 
