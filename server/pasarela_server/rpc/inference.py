@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
 from typing_extensions import override
 
 from pasarela_proto import inference_pb2 as pb
+from pasarela_proto import inference_pb2_grpc
 from pasarela_server.config import model
 from pasarela_server.config.proto import to_proto
 from pasarela_server.errors import Unsupported
 from pasarela_server.observability.metrics import Metrics
-from pasarela_server.repository.servable import State
 from pasarela_server.request import InferRequest
 from pasarela_server.rpc.calls import OpenCalls
 from pasarela_server.rpc.codec import decode_request, encode_response
 from pasarela_server.rpc.models import Models
-from pasarela_server.rpc.not_offered import NotOffered
+from pasarela_server.rpc.repository import RepositoryCalls
+from pasarela_server.rpc.settings import SettingsCalls
+from pasarela_server.rpc.shared_memory import SharedMemoryCalls
+from pasarela_server.rpc.statistics import StatisticsCalls
 from pasarela_server.rpc.version import parse_version
 from pasarela_server.tensor import TensorSpec
 
@@ -29,14 +33,29 @@ EXTENSIONS = ("model_configuration", "parameters")
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
-class InferenceService(NotOffered):
-    """Knows protobuf and models; everything between is in the codec and in the servables."""
+class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
+    """Inference and metadata; each other family of RPCs has an object of its own."""
 
-    def __init__(self, models: Models, calls: OpenCalls, metrics: Metrics, server_version: str) -> None:
+    def __init__(
+        self,
+        models: Models,
+        calls: OpenCalls,
+        metrics: Metrics,
+        server_version: str,
+        *,
+        repository: RepositoryCalls | None = None,
+        shared_memory: SharedMemoryCalls | None = None,
+        statistics: StatisticsCalls | None = None,
+        settings: SettingsCalls | None = None,
+    ) -> None:
         self._models = models
         self._calls = calls
         self._metrics = metrics
         self._server_version = server_version
+        self._repository = repository or RepositoryCalls(models)
+        self._shared_memory = shared_memory or SharedMemoryCalls()
+        self._statistics = statistics or StatisticsCalls()
+        self._settings = settings or SettingsCalls()
 
     @override
     async def ServerLive(self, request: pb.ServerLiveRequest, context: Context) -> pb.ServerLiveResponse:
@@ -80,34 +99,102 @@ class InferenceService(NotOffered):
     async def ModelInfer(self, request: pb.ModelInferRequest, context: Context) -> pb.ModelInferResponse:
         """One inference. When the client goes away this call is cancelled, and its queue entry with it."""
         with self._calls.admitted():
-            decoded = decode_request(request, now_s=time.monotonic(), remaining_s=context.time_remaining())
-            with (
-                self._models.acquire(decoded.model_name, decoded.model_version) as handle,
-                self._metrics.request(decoded.model_name, handle.servable.version) as outcome,
-            ):
-                response = await handle.servable.infer(decoded)
-                outcome.timings = response.timings
-                outcome.rows = _rows(decoded, handle.servable.config)
-            return encode_response(response)
+            return await self._answer(request, context.time_remaining())
+
+    @override
+    async def ModelStreamInfer(
+        self, request_iterator: AsyncIterator[pb.ModelInferRequest], context: Context
+    ) -> AsyncIterator[pb.ModelStreamInferResponse]:
+        """Inferences on a stream, answered in order."""
+        raise Unsupported("ModelStreamInfer is not offered by this server: call ModelInfer")
+        yield pb.ModelStreamInferResponse()
+
+    @override
+    async def ModelStatistics(self, request: pb.ModelStatisticsRequest, context: Context) -> pb.ModelStatisticsResponse:
+        """See `StatisticsCalls.statistics`."""
+        return self._statistics.statistics(request)
 
     @override
     async def RepositoryIndex(self, request: pb.RepositoryIndexRequest, context: Context) -> pb.RepositoryIndexResponse:
-        """Every model and version with its state."""
-        if request.repository_name:
-            raise Unsupported(
-                f"repository '{request.repository_name[:200]}': this server has one repository and no name for it; "
-                "leave repository_name empty"
-            )
-        response = pb.RepositoryIndexResponse()
-        for entry in self._models.index():
-            if not request.ready or entry.state is State.READY:
-                response.models.add(
-                    name=entry.name,
-                    version="" if entry.version is None else str(entry.version),
-                    state=entry.state.value,
-                    reason=entry.reason,
-                )
-        return response
+        """See `RepositoryCalls.index`."""
+        return self._repository.index(request)
+
+    @override
+    async def RepositoryModelLoad(
+        self, request: pb.RepositoryModelLoadRequest, context: Context
+    ) -> pb.RepositoryModelLoadResponse:
+        """See `RepositoryCalls.load`."""
+        return await self._repository.load(request)
+
+    @override
+    async def RepositoryModelUnload(
+        self, request: pb.RepositoryModelUnloadRequest, context: Context
+    ) -> pb.RepositoryModelUnloadResponse:
+        """See `RepositoryCalls.unload`."""
+        return await self._repository.unload(request)
+
+    @override
+    async def SystemSharedMemoryStatus(
+        self, request: pb.SystemSharedMemoryStatusRequest, context: Context
+    ) -> pb.SystemSharedMemoryStatusResponse:
+        """See `SharedMemoryCalls.system_status`."""
+        return self._shared_memory.system_status(request)
+
+    @override
+    async def SystemSharedMemoryRegister(
+        self, request: pb.SystemSharedMemoryRegisterRequest, context: Context
+    ) -> pb.SystemSharedMemoryRegisterResponse:
+        """See `SharedMemoryCalls.system_register`."""
+        return self._shared_memory.system_register(request)
+
+    @override
+    async def SystemSharedMemoryUnregister(
+        self, request: pb.SystemSharedMemoryUnregisterRequest, context: Context
+    ) -> pb.SystemSharedMemoryUnregisterResponse:
+        """See `SharedMemoryCalls.system_unregister`."""
+        return self._shared_memory.system_unregister(request)
+
+    @override
+    async def CudaSharedMemoryStatus(
+        self, request: pb.CudaSharedMemoryStatusRequest, context: Context
+    ) -> pb.CudaSharedMemoryStatusResponse:
+        """See `SharedMemoryCalls.cuda_status`."""
+        return self._shared_memory.cuda_status(request)
+
+    @override
+    async def CudaSharedMemoryRegister(
+        self, request: pb.CudaSharedMemoryRegisterRequest, context: Context
+    ) -> pb.CudaSharedMemoryRegisterResponse:
+        """See `SharedMemoryCalls.cuda_register`."""
+        return self._shared_memory.cuda_register(request)
+
+    @override
+    async def CudaSharedMemoryUnregister(
+        self, request: pb.CudaSharedMemoryUnregisterRequest, context: Context
+    ) -> pb.CudaSharedMemoryUnregisterResponse:
+        """See `SharedMemoryCalls.cuda_unregister`."""
+        return self._shared_memory.cuda_unregister(request)
+
+    @override
+    async def TraceSetting(self, request: pb.TraceSettingRequest, context: Context) -> pb.TraceSettingResponse:
+        """See `SettingsCalls.trace`."""
+        return self._settings.trace(request)
+
+    @override
+    async def LogSettings(self, request: pb.LogSettingsRequest, context: Context) -> pb.LogSettingsResponse:
+        """See `SettingsCalls.log`."""
+        return self._settings.log(request)
+
+    async def _answer(self, request: pb.ModelInferRequest, remaining_s: float | None) -> pb.ModelInferResponse:
+        decoded = decode_request(request, now_s=time.monotonic(), remaining_s=remaining_s)
+        with (
+            self._models.acquire(decoded.model_name, decoded.model_version) as handle,
+            self._metrics.request(decoded.model_name, handle.servable.version) as outcome,
+        ):
+            response = await handle.servable.infer(decoded)
+            outcome.timings = response.timings
+            outcome.rows = _rows(decoded, handle.servable.config)
+        return encode_response(response)
 
     def _config(self, name: str, version: str) -> model.ModelConfig:
         return self._models.config(name, parse_version(name, version))
