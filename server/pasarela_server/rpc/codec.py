@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from pasarela_proto import inference_pb2 as pb
 from pasarela_server.errors import InvalidRequest
 from pasarela_server.request import InferRequest, InferResponse
-from pasarela_server.rpc.parameters import deadline_s, decode_parameters, refuse_tensor_parameters
+from pasarela_server.rpc.classification import classify
+from pasarela_server.rpc.deliveries import PLAIN, Delivery, Labels, decode_placement, describe_placement
+from pasarela_server.rpc.parameters import deadline_s, decode_parameters
 from pasarela_server.rpc.tensor_codec import (
     decode_datatype,
     decode_raw,
@@ -15,40 +19,48 @@ from pasarela_server.rpc.tensor_codec import (
     decode_typed,
     encode_raw,
     has_typed_contents,
+    view_raw,
 )
 from pasarela_server.rpc.version import parse_version
-from pasarela_server.tensor import Tensor
+from pasarela_server.shared_memory.regions import Placement, Regions
+from pasarela_server.tensor import DataType, Tensor
 
 _CROWD = 1024
+_ALL_PLAIN: Mapping[str, Delivery] = MappingProxyType({})
+_Input = pb.ModelInferRequest.InferInputTensor
+
+
+def _no_labels(_output: str) -> tuple[str, ...]:
+    return ()
 
 
 def decode_request(
-    message: pb.ModelInferRequest, *, now_s: float = 0.0, remaining_s: float | None = None
+    message: pb.ModelInferRequest, regions: Regions, *, now_s: float = 0.0, remaining_s: float | None = None
 ) -> InferRequest:
     """A request from its message.
 
     Arrays of raw inputs are read-only views of the bytes that protobuf hands out: the one copy is protobuf's own.
+    Those of inputs in shared memory are read-only views of it, and see what clients write there.
 
     Args:
         message: What the client sent.
+        regions: Where inputs may be instead.
         now_s: The clock of `time.monotonic` now.
         remaining_s: Seconds until the call's deadline; None if it has none.
 
     Raises:
         InvalidRequest: The message contradicts itself; the text names model and input, what was expected and came.
-        Unsupported: It asks for shared memory or classification.
+        RegionUnavailable: Memory that holds an input cannot be read.
     """
     model_name = message.model_name
     _refuse_crowds(message)
     parameters = decode_parameters(model_name, message.parameters)
-    for output in message.outputs:
-        refuse_tensor_parameters(f"model '{model_name}', output '{output.name}'", output.parameters)
     return InferRequest(
         model_name=model_name,
         model_version=parse_version(model_name, message.model_version),
         id=message.id,
-        inputs=_decode_inputs(message),
-        requested_outputs=tuple(output.name for output in message.outputs),
+        inputs=_decode_inputs(message, regions),
+        requested_outputs=tuple(dict.fromkeys(output.name for output in message.outputs)),
         parameters=parameters,
         deadline_monotonic_s=deadline_s(parameters, now_s, remaining_s),
     )
@@ -65,25 +77,35 @@ def _refuse_crowds(message: pb.ModelInferRequest) -> None:
             raise InvalidRequest(f"model '{message.model_name}': expected at most {_CROWD} {what}, got {count}")
 
 
-def _decode_inputs(message: pb.ModelInferRequest) -> tuple[Tensor, ...]:
-    raw = message.raw_input_contents
-    if raw and len(raw) != len(message.inputs):
-        raise InvalidRequest(
-            f"model '{message.model_name}': expected one raw_input_contents for each of {len(message.inputs)} inputs, "
-            f"got {len(raw)}"
-        )
+def _decode_inputs(message: pb.ModelInferRequest, regions: Regions) -> tuple[Tensor, ...]:
     for name, count in Counter(tensor.name for tensor in message.inputs).items():
         if count > 1:
             raise InvalidRequest(f"model '{message.model_name}', input '{name}': expected once, got {count} times")
+    placements = [
+        decode_placement(f"model '{message.model_name}', input '{tensor.name}'", tensor.parameters, regions)
+        if tensor.parameters
+        else None
+        for tensor in message.inputs
+    ]
+    elsewhere = sum(placement is not None for placement in placements)
+    raw = message.raw_input_contents
+    if raw and len(raw) != len(placements) - elsewhere:
+        shared = f" ({elsewhere} more are in shared memory)" if elsewhere else ""
+        raise InvalidRequest(
+            f"model '{message.model_name}': expected one raw_input_contents for each of "
+            f"{len(placements) - elsewhere} inputs{shared}, got {len(raw)}"
+        )
+    buffers = iter(raw)
     return tuple(
-        _decode_input(message.model_name, tensor, raw[index] if raw else None)
-        for index, tensor in enumerate(message.inputs)
+        _decode_input(message.model_name, tensor, next(buffers, None))
+        if placement is None
+        else _decode_shared(message.model_name, tensor, placement)
+        for tensor, placement in zip(message.inputs, placements, strict=True)
     )
 
 
-def _decode_input(model_name: str, tensor: pb.ModelInferRequest.InferInputTensor, raw: bytes | None) -> Tensor:
+def _decode_input(model_name: str, tensor: _Input, raw: bytes | None) -> Tensor:
     where = f"model '{model_name}', input '{tensor.name}'"
-    refuse_tensor_parameters(where, tensor.parameters)
     datatype = decode_datatype(where, tensor.datatype)
     shape = decode_shape(where, tensor.shape)
     typed = has_typed_contents(tensor.contents)
@@ -96,12 +118,53 @@ def _decode_input(model_name: str, tensor: pb.ModelInferRequest.InferInputTensor
     return Tensor(tensor.name, datatype, decode_typed(where, datatype, shape, tensor.contents))
 
 
-def encode_response(response: InferResponse) -> pb.ModelInferResponse:
-    """The message of a response, its outputs as raw contents."""
+def _decode_shared(model_name: str, tensor: _Input, placement: Placement) -> Tensor:
+    where = f"model '{model_name}', input '{tensor.name}'"
+    datatype = decode_datatype(where, tensor.datatype)
+    shape = decode_shape(where, tensor.shape)
+    if has_typed_contents(tensor.contents):
+        raise InvalidRequest(f"{where}: expected data in contents or in shared memory, got both")
+    return Tensor(tensor.name, datatype, decode_raw(where, datatype, shape, placement.read()))
+
+
+def encode_response(
+    response: InferResponse,
+    deliveries: Mapping[str, Delivery] = _ALL_PLAIN,
+    *,
+    labels: Labels = _no_labels,
+    batched: bool = False,
+) -> pb.ModelInferResponse:
+    """The message of a response.
+
+    Every output has its place among the raw contents; an empty one if it was put into shared memory.
+
+    Args:
+        response: What the model answered.
+        deliveries: By output, what the request asked for; the others are raw contents.
+        labels: Names of an output's classes, asked for where they are wanted.
+        batched: Whether the outputs' first dimension is the batch.
+
+    Raises:
+        InvalidRequest: An output does not fit where it shall be put, or has no classes.
+        RegionUnavailable: Memory cannot be written.
+    """
     message = pb.ModelInferResponse(
         model_name=response.model_name, model_version=str(response.model_version), id=response.id
     )
     for tensor in response.outputs:
-        message.outputs.add(name=tensor.name, datatype=tensor.datatype.value, shape=tensor.array.shape)
-        message.raw_output_contents.append(encode_raw(tensor.datatype, tensor.array))
+        delivery = deliveries.get(tensor.name, PLAIN)
+        where = f"model '{response.model_name}', output '{tensor.name}'"
+        if delivery.classes:
+            names = labels(tensor.name)
+            texts = classify(where, tensor.datatype, tensor.array, delivery.classes, names, batched=batched)
+            tensor = Tensor(tensor.name, DataType.BYTES, texts)
+        output = message.outputs.add(name=tensor.name, datatype=tensor.datatype.value, shape=tensor.array.shape)
+        if delivery.placement is None:
+            message.raw_output_contents.append(encode_raw(tensor.datatype, tensor.array))
+            continue
+        contents = view_raw(tensor.datatype, tensor.array)
+        delivery.placement.write(where, contents)
+        for name, parameter in describe_placement(delivery.placement, len(contents)).items():
+            output.parameters[name].CopyFrom(parameter)
+        message.raw_output_contents.append(b"")
     return message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -13,7 +14,6 @@ from pasarela_proto import inference_pb2 as pb
 from pasarela_proto import inference_pb2_grpc
 from pasarela_server.config import model
 from pasarela_server.config.proto import to_proto
-from pasarela_server.errors import Unsupported
 from pasarela_server.observability.metrics import Metrics
 from pasarela_server.request import InferRequest
 from pasarela_server.rpc.calls import OpenCalls
@@ -23,6 +23,8 @@ from pasarela_server.rpc.repository import RepositoryCalls
 from pasarela_server.rpc.settings import SettingsCalls
 from pasarela_server.rpc.shared_memory import SharedMemoryCalls
 from pasarela_server.rpc.statistics import StatisticsCalls
+from pasarela_server.rpc.status import FailureTable
+from pasarela_server.rpc.stream import InferStreams
 from pasarela_server.rpc.version import parse_version
 from pasarela_server.tensor import TensorSpec
 
@@ -47,6 +49,7 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
         shared_memory: SharedMemoryCalls | None = None,
         statistics: StatisticsCalls | None = None,
         settings: SettingsCalls | None = None,
+        failures: FailureTable | None = None,
     ) -> None:
         self._models = models
         self._calls = calls
@@ -56,6 +59,7 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
         self._shared_memory = shared_memory or SharedMemoryCalls()
         self._statistics = statistics or StatisticsCalls()
         self._settings = settings or SettingsCalls()
+        self._streams = InferStreams(self._answer, calls.wait_stopping, failures or FailureTable())
 
     @override
     async def ServerLive(self, request: pb.ServerLiveRequest, context: Context) -> pb.ServerLiveResponse:
@@ -99,15 +103,19 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
     async def ModelInfer(self, request: pb.ModelInferRequest, context: Context) -> pb.ModelInferResponse:
         """One inference. When the client goes away this call is cancelled, and its queue entry with it."""
         with self._calls.admitted():
-            return await self._answer(request, context.time_remaining())
+            response = pb.ModelInferResponse()
+            await self._answer(request, context.time_remaining(), response)
+            return response
 
     @override
     async def ModelStreamInfer(
         self, request_iterator: AsyncIterator[pb.ModelInferRequest], context: Context
     ) -> AsyncIterator[pb.ModelStreamInferResponse]:
-        """Inferences on a stream, answered in order."""
-        raise Unsupported("ModelStreamInfer is not offered by this server: call ModelInfer")
-        yield pb.ModelStreamInferResponse()
+        """Inferences on a stream, answered in order; see `InferStreams.serve`."""
+        with self._calls.admitted():
+            async with contextlib.aclosing(self._streams.serve(request_iterator, context)) as replies:
+                async for reply in replies:
+                    yield reply
 
     @override
     async def ModelStatistics(self, request: pb.ModelStatisticsRequest, context: Context) -> pb.ModelStatisticsResponse:
@@ -185,16 +193,20 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
         """See `SettingsCalls.log`."""
         return self._settings.log(request)
 
-    async def _answer(self, request: pb.ModelInferRequest, remaining_s: float | None) -> pb.ModelInferResponse:
+    async def _answer(
+        self, request: pb.ModelInferRequest, remaining_s: float | None, reply: pb.ModelInferResponse
+    ) -> None:
+        """Fills an empty reply; the version first, so that it is known even if the request fails."""
         decoded = decode_request(request, now_s=time.monotonic(), remaining_s=remaining_s)
         with (
             self._models.acquire(decoded.model_name, decoded.model_version) as handle,
             self._metrics.request(decoded.model_name, handle.servable.version) as outcome,
         ):
+            reply.model_version = str(handle.servable.version)
             response = await handle.servable.infer(decoded)
             outcome.timings = response.timings
             outcome.rows = _rows(decoded, handle.servable.config)
-        return encode_response(response)
+        encode_response(response, reply)
 
     def _config(self, name: str, version: str) -> model.ModelConfig:
         return self._models.config(name, parse_version(name, version))

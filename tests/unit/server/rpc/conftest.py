@@ -109,7 +109,7 @@ class FakeModels:
 async def serve():
     models, calls, metrics, failures, health = FakeModels(), OpenCalls(), Metrics(), FailureTable(), HealthService()
     server = build_server(
-        InferenceService(models, calls, metrics, "1.2.3"),
+        InferenceService(models, calls, metrics, "1.2.3", failures=failures),
         DetectionService(models, calls, metrics, failures, frames_in_flight=3),
         health,
         failures,

@@ -126,7 +126,8 @@ def test_a_response():
         Tensor("b", DataType.FP32, np.float32([[1, 2, 3]])),
         Tensor("t", DataType.BYTES, np.array([b"ab"], object)),
     )
-    encoded = encode_response(InferResponse("m", 12, outputs, id="r7"))
+    encoded = pb.ModelInferResponse()
+    encode_response(InferResponse("m", 12, outputs, id="r7"), encoded)
 
     assert (encoded.model_name, encoded.model_version, encoded.id) == ("m", "12", "r7")
     assert [(out.name, out.datatype, list(out.shape)) for out in encoded.outputs] == [

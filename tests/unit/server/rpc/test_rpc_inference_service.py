@@ -194,7 +194,7 @@ async def test_repository_index(served):
 
 OFFERED = {
     "ServerLive", "ServerReady", "ServerMetadata", "ModelReady", "ModelMetadata", "ModelConfig", "ModelInfer",
-    "RepositoryIndex",
+    "ModelStreamInfer", "RepositoryIndex",
 }  # fmt: skip
 REST = [
     method.name
