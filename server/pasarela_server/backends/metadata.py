@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Mapping, Sequence
 
+from pasarela_server.errors import InvalidModel
 from pasarela_server.tensor import TensorSpec
 
 _FREE_TEXT = frozenset({"author", "date", "description", "docs", "head", "license", "task", "version"})
@@ -13,6 +15,23 @@ _FREE_TEXT = frozenset({"author", "date", "description", "docs", "head", "licens
 def parse_properties(properties: Mapping[str, str]) -> dict[str, object]:
     """Reads string properties (ONNX) whose values are Python literals; what is none stays a string."""
     return normalise({key: _literal(key, value) for key, value in properties.items()})
+
+
+def parse_config_file(text: str | bytes, name: str) -> dict[str, object]:
+    """Reads the JSON that Ultralytics puts into PyTorch's archives; nothing for an empty text.
+
+    Raises:
+        InvalidModel: It is no JSON object.
+    """
+    if not text:
+        return {}
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise InvalidModel(f"its {name} is no JSON") from error
+    if not isinstance(content, dict):
+        raise InvalidModel(f"its {name} holds no keys and values")
+    return normalise(content)
 
 
 def normalise(metadata: Mapping[str, object]) -> dict[str, object]:

@@ -34,7 +34,7 @@ class OnnxRuntimeSession:
     """One stream of inferences."""
 
     def __init__(self, inference: Any, output_names: list[str]) -> None:
-        self._inference = inference
+        self._inference: Any = inference
         self._output_names = output_names
 
     def infer(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
@@ -42,6 +42,10 @@ class OnnxRuntimeSession:
         with inferring("ONNX Runtime"):
             outputs = self._inference.run(self._output_names, dict(inputs))
         return dict(zip(self._output_names, outputs, strict=True))
+
+    def close(self) -> None:
+        """Lets go of the InferenceSession."""
+        self._inference = None
 
 
 class OnnxRuntimeBackend:
@@ -57,6 +61,7 @@ class OnnxRuntimeBackend:
         self._artefact = artefact
         self._options = options
         self._lock = threading.Lock()
+        self._sessions: list[OnnxRuntimeSession] = []
         self._shared = options.threads == 1
         self._first: Any = self._open()
         self._first_is_free = True
@@ -85,10 +90,15 @@ class OnnxRuntimeBackend:
             take_first = self._shared or self._first_is_free
             self._first_is_free = False
         inference = self._first if take_first else self._open()
-        return OnnxRuntimeSession(inference, [output.name for output in self._spec.outputs])
+        session = OnnxRuntimeSession(inference, [output.name for output in self._spec.outputs])
+        self._sessions.append(session)
+        return session
 
     def close(self) -> None:
-        """See `Backend.close`."""
+        """See `Backend.close`. Sessions are emptied too: whoever still holds one keeps nothing of the model alive."""
+        for session in self._sessions:
+            session.close()
+        self._sessions.clear()
         self._first = None
 
     def _open(self) -> Any:

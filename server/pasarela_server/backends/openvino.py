@@ -52,6 +52,10 @@ class OpenVinoSession:
             results = request.infer(arrays, share_inputs=True, share_outputs=False)
             return {name: results[position] for position, name in enumerate(self._output_names)}
 
+    def close(self) -> None:
+        """Lets go of the infer requests, which keep the compiled model alive."""
+        self._general = self._single = None
+
 
 class OpenVinoBackend:
     """A loaded .xml and .bin pair.
@@ -67,8 +71,11 @@ class OpenVinoBackend:
         self._options = options
         self._device = options.parameters.get("device", "CPU").upper()
         settings = _settings(self._device, options)
+        self._sessions: list[OpenVinoSession | RowByRowSession] = []
         with loading(artefact):
             core = ov.Core()
+            # Weights that are mapped end the process when somebody overwrites the file in place.
+            core.set_property({"ENABLE_MMAP": False})
             model = core.read_model(artefact)
             self._spec = _read_spec(model, artefact, options)
             self._quantised = is_quantised(model)
@@ -102,12 +109,19 @@ class OpenVinoBackend:
 
     def session(self) -> OpenVinoSession | RowByRowSession:
         """See `Backend.session`."""
+        session: OpenVinoSession | RowByRowSession
         if self._row_by_row:
-            return RowByRowSession(self._spec, self._general)
-        return OpenVinoSession(self._spec, self._general, self._single, self._single_shape)
+            session = RowByRowSession(self._spec, self._general)
+        else:
+            session = OpenVinoSession(self._spec, self._general, self._single, self._single_shape)
+        self._sessions.append(session)
+        return session
 
     def close(self) -> None:
-        """See `Backend.close`."""
+        """See `Backend.close`. Sessions are emptied too: whoever still holds one keeps nothing of the model alive."""
+        for session in self._sessions:
+            session.close()
+        self._sessions.clear()
         self._general = self._single = None
 
 

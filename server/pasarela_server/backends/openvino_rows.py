@@ -61,3 +61,7 @@ class RowByRowSession:
                 for position, output in enumerate(outputs):
                     output[row] = results[position][0]
         return {tensor.name: output for tensor, output in zip(self._spec.outputs, outputs, strict=True)}
+
+    def close(self) -> None:
+        """Lets go of the infer request, which keeps the compiled model alive."""
+        self._request = None

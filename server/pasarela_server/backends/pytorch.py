@@ -1,8 +1,7 @@
-"""TorchScript models for PyTorch."""
+"""Models for PyTorch: TorchScript archives, and those of `torch.export`."""
 
 from __future__ import annotations
 
-import json
 import threading
 import warnings
 import zipfile
@@ -15,19 +14,20 @@ import numpy as np
 
 from pasarela_server.backends.artefacts import cuda_index, import_framework, inferring, loading, require_file
 from pasarela_server.backends.base import ArtefactSpec, BackendOptions
-from pasarela_server.backends.metadata import exported_precision, normalise
+from pasarela_server.backends.exported_program import METADATA_FILE, empty, is_exported, load_exported
+from pasarela_server.backends.metadata import exported_precision, parse_config_file
 from pasarela_server.backends.torchscript import discover_spec, flatten
 from pasarela_server.errors import InvalidModel
 from pasarela_server.tensor import Array
 
-_METADATA_FILE = "config.txt"
+_EXPORT = "export it with: yolo export model=<checkpoint>.pt format=torchscript"
 _FILTERS = threading.Lock()
 """Held while warnings are filtered: their filters belong to the process, and loads may run side by side."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Module:
-    """A TorchScript module on a device, called with arrays; any number of threads may call it."""
+    """A module on a device, called with arrays; any number of threads may call it."""
 
     torch: Any
     module: Any
@@ -55,27 +55,41 @@ class PyTorchSession:
     """One stream of inferences; all sessions of a model share its weights."""
 
     def __init__(self, module: _Module, spec: ArtefactSpec) -> None:
-        self._module = module
+        self._module: _Module | None = module
         self._input_names = [tensor.name for tensor in spec.inputs]
         self._output_names = [tensor.name for tensor in spec.outputs]
 
     def infer(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
         """See `Session.infer`."""
+        module = self._module
+        if module is None:
+            raise RuntimeError("the session is closed")
         with inferring("PyTorch"):
-            outputs = self._module([inputs[name] for name in self._input_names])
+            outputs = module([inputs[name] for name in self._input_names])
         return dict(zip(self._output_names, outputs, strict=True))
+
+    def close(self) -> None:
+        """Lets go of the weights."""
+        self._module = None
 
 
 class PyTorchBackend:
-    """A loaded TorchScript archive."""
+    """A loaded archive."""
 
-    def __init__(self, torch: Any, artefact: Path, options: BackendOptions) -> None:
+    def __init__(self, torch: Any, artefact: Path, options: BackendOptions, *, exported: bool) -> None:
         self._torch = torch
         self._options = options
         self._device = _device(torch, options.parameters)
+        self._exported = exported
+        self._sessions: list[PyTorchSession] = []
         with loading(artefact):
-            module, metadata = _load(torch, artefact, self._device)
-            self._module: _Module | None = _Module(torch, module, self._device, options.threads)
+            self._module: _Module | None
+            if exported:
+                module, self._spec = load_exported(torch, artefact, self._device, options)
+                self._module = _Module(torch, module, self._device, options.threads)
+                return
+            module, metadata = _load_torchscript(torch, artefact, self._device)
+            self._module = _Module(torch, module, self._device, options.threads)
             # Trying shapes out needs no optimiser; it would spend seconds on shapes that nobody asks for.
             with torch.jit.optimized_execution(False):
                 self._spec = discover_spec(self._module, _input_count(module), metadata, options)
@@ -89,8 +103,9 @@ class PyTorchBackend:
     def description(self) -> str:
         """See `Backend.description`."""
         precision = exported_precision(self._spec.metadata, self._spec.inputs)
+        kind = "torch.export" if self._exported else "TorchScript"
         return (
-            f"PyTorch {self._torch.__version__} TorchScript, {self._device.upper()}, {precision}, "
+            f"PyTorch {self._torch.__version__} {kind}, {self._device.upper()}, {precision}, "
             f"{self._options.instances} x {self._options.threads} threads"
         )
 
@@ -98,15 +113,25 @@ class PyTorchBackend:
         """See `Backend.session`."""
         if self._module is None:
             raise RuntimeError("the backend is closed")
-        return PyTorchSession(self._module, self._spec)
+        session = PyTorchSession(self._module, self._spec)
+        self._sessions.append(session)
+        return session
 
     def close(self) -> None:
-        """See `Backend.close`."""
+        """See `Backend.close`. Sessions are emptied too: whoever still holds one keeps nothing of the model alive."""
+        for session in self._sessions:
+            session.close()
+        self._sessions.clear()
+        if self._exported and self._module is not None:
+            empty(self._module.module)
         self._module = None
 
 
 class PyTorchLoader:
-    """Loads TorchScript archives, and never a pickled checkpoint: reading one runs whatever code it holds."""
+    """Loads archives of TorchScript and `torch.export`, whatever their name.
+
+    Never a pickled checkpoint: reading one runs whatever code it holds.
+    """
 
     name = "pytorch"
     artefact = "model.pt"
@@ -114,28 +139,30 @@ class PyTorchLoader:
     def load(self, artefact: Path, options: BackendOptions) -> PyTorchBackend:
         """See `BackendLoader.load`.
 
-        The parameter `device` is `cpu`, `gpu` or `cuda:N`. Archives without Ultralytics' metadata do not say what
-        shapes they take: the parameter `<input name>.shape` does, as `-1,3,224,224`, and `<input name>.datatype`
-        where it is not FP32.
+        The parameter `device` is `cpu`, `gpu` or `cuda:N`. TorchScript archives without Ultralytics' metadata do not
+        say what shapes they take: the parameter `<input name>.shape` does, as `-1,3,224,224`, and
+        `<input name>.datatype` where it is not FP32.
         """
         torch = import_framework("torch", extra="pytorch")
         require_file(artefact)
-        _require_torchscript(artefact)
-        return PyTorchBackend(torch, artefact, options)
+        return PyTorchBackend(torch, artefact, options, exported=_check_kind(artefact))
 
 
-def _require_torchscript(artefact: Path) -> None:
-    export = "export it with: yolo export model=<checkpoint>.pt format=torchscript"
+def _check_kind(artefact: Path) -> bool:
+    """Refuses what is neither; True for an archive of `torch.export`."""
     if not zipfile.is_zipfile(artefact):
         with artefact.open("rb") as file:
             begins_as_archive = file.read(4) == b"PK\x03\x04"
         if begins_as_archive:
             raise InvalidModel(f"{artefact.name} ends early: the end of the archive is missing")
-        raise InvalidModel(f"{artefact.name} is no TorchScript archive; {export}")
+        raise InvalidModel(f"{artefact.name} is no TorchScript archive; {_EXPORT}")
     with zipfile.ZipFile(artefact) as archive:
+        if is_exported(archive):
+            return True
         inside = {name.partition("/")[2] for name in archive.namelist()}
     if "constants.pkl" not in inside or not any(name.startswith("code/") for name in inside):
-        raise InvalidModel(f"{artefact.name} is a checkpoint, not a TorchScript archive, and is not loaded; {export}")
+        raise InvalidModel(f"{artefact.name} is a checkpoint, not a TorchScript archive, and is not loaded; {_EXPORT}")
+    return False
 
 
 def _device(torch: Any, parameters: Mapping[str, str]) -> str:
@@ -147,24 +174,12 @@ def _device(torch: Any, parameters: Mapping[str, str]) -> str:
     return f"cuda:{index}"
 
 
-def _parse_metadata(text: str | bytes) -> dict[str, object]:
-    if not text:
-        return {}
-    try:
-        content = json.loads(text)
-    except ValueError as error:
-        raise InvalidModel(f"its {_METADATA_FILE} is no JSON") from error
-    if not isinstance(content, dict):
-        raise InvalidModel(f"its {_METADATA_FILE} holds no keys and values")
-    return normalise(content)
-
-
-def _load(torch: Any, artefact: Path, device: str) -> tuple[Any, dict[str, object]]:
-    extra_files = {_METADATA_FILE: ""}
+def _load_torchscript(torch: Any, artefact: Path, device: str) -> tuple[Any, dict[str, object]]:
+    extra_files = {METADATA_FILE: ""}
     with _FILTERS, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`torch.jit.load`", category=Warning)
         module = torch.jit.load(str(artefact), map_location=device, _extra_files=extra_files).eval()
-    return module, _parse_metadata(extra_files[_METADATA_FILE])
+    return module, parse_config_file(extra_files[METADATA_FILE], METADATA_FILE)
 
 
 def _input_count(module: Any) -> int:
