@@ -5,6 +5,7 @@
     ServingError
     ├── InvalidRequest        the client sent something wrong; the message says what was expected and what came
     ├── ModelNotFound         no model, or no version, of that name
+    │   └── NoVersionReady    the model exists, none of its versions can answer now; with the reasons
     ├── ModelUnavailable      the model exists and cannot answer now: loading, unloading or failed, with the reason
     │   └── BackendMissing    its framework is not installed; the message holds the command that installs it
     ├── QueueFull             the model's queue has reached its limit
@@ -12,6 +13,10 @@
     ├── RequestCancelled      the client went away before its request was executed
     ├── ServerStopping        the server drains and takes no new requests
     ├── InvalidModel          config.pbtxt or artefact cannot be served
+    ├── LoadFailed            a model that a client asked to load cannot be loaded; with the reason
+    ├── RegionExists          a shared memory region of that name is registered
+    ├── RegionNotFound        no shared memory region of that name is registered
+    ├── RegionUnavailable     shared memory cannot be opened, or not be used any more
     ├── Unsupported           a part of the protocol that this server does not offer
     └── BackendFailure        the framework raised during inference
 
@@ -30,6 +35,15 @@ class InvalidRequest(ServingError):
 
 class ModelNotFound(ServingError):
     """There is no model, or no version of it, of the requested name."""
+
+
+class NoVersionReady(ModelNotFound):
+    """The request names no version, and the model has none that can answer."""
+
+    def __init__(self, message: str, *, backend_missing: bool = False) -> None:
+        super().__init__(message)
+        self.backend_missing = backend_missing
+        """True if a framework that is not installed is among the reasons."""
 
 
 class ModelUnavailable(ServingError):
@@ -58,6 +72,22 @@ class ServerStopping(ServingError):
 
 class InvalidModel(ServingError):
     """A configuration or an artefact cannot be served."""
+
+
+class RegionExists(ServingError):
+    """A shared memory region of that name is registered already."""
+
+
+class RegionNotFound(ServingError):
+    """No shared memory region of that name is registered."""
+
+
+class RegionUnavailable(ServingError):
+    """Shared memory cannot be opened, or cannot be used any more."""
+
+
+class LoadFailed(ServingError):
+    """A model that a client asked for cannot be loaded."""
 
 
 class Unsupported(ServingError):

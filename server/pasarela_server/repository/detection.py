@@ -54,6 +54,10 @@ class DetectionServable:
         """Which raw model it runs."""
         return f"detection over {self._config.parameters['model']}"
 
+    def labels(self, output: str) -> tuple[str, ...]:  # noqa: ARG002 - every output alike
+        """None: outputs hold a value for each object, not for each class."""
+        return ()
+
     async def detect(
         self,
         image: ImageSource,

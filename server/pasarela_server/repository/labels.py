@@ -1,7 +1,9 @@
-"""Class names from a file beside config.pbtxt, for artefacts that carry none."""
+"""Class names: from a file beside config.pbtxt, or from what an artefact says of itself."""
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Mapping
 from pathlib import Path, PurePath
 
 from pasarela_server.errors import InvalidModel
@@ -36,3 +38,15 @@ def read_labels(folder: Path, filename: str, source: str) -> tuple[str, ...]:
     if not lines:
         raise InvalidModel(f"{folder.name}/{filename} is empty; write a class name a line")
     return tuple(line.strip() for line in lines)
+
+
+def metadata_labels(metadata: str) -> tuple[str, ...]:
+    """The class names in a model's parameter `metadata`, by class id; none if it has none for each id from 0 on."""
+    try:
+        literal: object = ast.literal_eval(metadata)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return ()
+    names = literal.get("names") if isinstance(literal, Mapping) else None
+    if isinstance(names, Mapping) and names.keys() == set(range(len(names))):
+        return tuple(str(names[class_id]) for class_id in range(len(names)))
+    return tuple(map(str, names)) if isinstance(names, list | tuple) else ()

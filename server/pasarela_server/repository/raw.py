@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from concurrent.futures import Executor, Future
 from contextlib import nullcontext
+from types import MappingProxyType
 
 from pasarela_server.backends.base import Backend
 from pasarela_server.backends.limits import check_spatial
@@ -14,6 +15,7 @@ from pasarela_server.detection.options import DetectOptions
 from pasarela_server.detection.yolo import YoloDetector
 from pasarela_server.errors import InvalidRequest
 from pasarela_server.repository.door import check_request
+from pasarela_server.repository.labels import metadata_labels
 from pasarela_server.repository.pipeline import DetectionPipeline, ImageLimits
 from pasarela_server.repository.result import DetectOverrides, DetectResult, ImageSource
 from pasarela_server.request import InferRequest, InferResponse
@@ -22,6 +24,7 @@ from pasarela_server.scheduling.scheduler import Scheduler
 from pasarela_server.tensor import Array, Tensor
 
 _NO_OVERRIDES = DetectOverrides()
+_NO_LABELS: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 
 class RawServable:
@@ -36,6 +39,7 @@ class RawServable:
         detector: YoloDetector | str,
         pool: Executor,
         limits: ImageLimits,
+        labels: Mapping[str, tuple[str, ...]] = _NO_LABELS,
     ) -> None:
         """Puts the parts together.
 
@@ -47,6 +51,7 @@ class RawServable:
             detector: What makes a detector of the model; or why it is none.
             pool: Runs the work on pixels.
             limits: Bounds on images.
+            labels: By output, the class names of its label file.
         """
         self._config = config
         self._version = version
@@ -57,6 +62,8 @@ class RawServable:
             config.name, version, lambda: nullcontext(self), pool, DetectOptions(), limits
         )
         self._outputs = {spec.name: spec.datatype for spec in config.outputs}
+        self._labels = labels
+        self._metadata_labels = metadata_labels(config.parameters.get("metadata", ""))
 
     @property
     def config(self) -> ModelConfig:
@@ -82,6 +89,10 @@ class RawServable:
     def detector(self) -> YoloDetector | None:
         """What knows how to talk to the network; None if the model is no detector."""
         return None if isinstance(self._detector, str) else self._detector
+
+    def labels(self, output: str) -> tuple[str, ...]:
+        """Names of the classes that an output's elements stand for: its label file's, else the artefact's."""
+        return self._labels.get(output, self._metadata_labels)
 
     def require_detector(self) -> YoloDetector:
         """The detector.

@@ -17,6 +17,9 @@ from pasarela_server.request import InferRequest, InferResponse
 
 _LOG = logging.getLogger("pasarela_server.repository")
 
+UNLOADED = "unloaded"
+"""The reason of a version that was taken out of service on purpose; Triton's word, which its clients look for."""
+
 
 class State(enum.Enum):
     """Where a version is in its life; the value is the name in the repository index."""
@@ -55,6 +58,10 @@ class Servable(Protocol):
     @property
     def description(self) -> str:
         """What runs it, on which device, at which precision; one line for people."""
+        ...
+
+    def labels(self, output: str) -> tuple[str, ...]:
+        """Names of the classes that an output's elements stand for; empty if there are none."""
         ...
 
     async def infer(self, request: InferRequest) -> InferResponse:
@@ -115,9 +122,18 @@ class Handle:
 class VersionSlot:
     """One version of a model, from LOADING to UNAVAILABLE. All methods may be called from any thread."""
 
-    def __init__(self, model: str, number: int, on_change: Callable[[str], None]) -> None:
+    def __init__(self, model: str, number: int, on_change: Callable[[str], None], content: str = "") -> None:
+        """Begins a version's life, LOADING.
+
+        Args:
+            model: The model's name.
+            number: The version's.
+            on_change: Told the model's name after each change of state, on the thread that made it.
+            content: What lay on disk when loading began; see `watch.Look.content`.
+        """
         self.model = model
         self.number = number
+        self.content = content
         self._on_change = on_change
         self._lock = threading.Lock()
         self._status = Status(State.LOADING, "it is being loaded")
@@ -156,6 +172,15 @@ class VersionSlot:
                 raise kind(f"model {self.model!r} version {self.number} is not ready: {self._status.reason}")
             self._handles += 1
             return Handle(self._servable, self._release)
+
+    def remark(self, reason: str) -> None:
+        """Says of a READY version what people should know: why what lies on disk is not what answers, for example."""
+        with self._lock:
+            changed = self._status.state is State.READY and self._status.reason != reason
+            if changed:
+                self._status = Status(State.READY, reason)
+        if changed:
+            self._on_change(self.model)
 
     def retire(self) -> None:
         """Takes the version out of service. It is closed here if nobody uses it, else when the last handle is gone."""
@@ -196,6 +221,6 @@ class VersionSlot:
         finally:
             with self._lock:
                 self._servable = None
-                self._status = Status(State.UNAVAILABLE, "it was unloaded")
+                self._status = Status(State.UNAVAILABLE, UNLOADED)
                 self._closed.set()
             self._on_change(self.model)

@@ -28,6 +28,7 @@ from pasarela_server.tensor import DataType, Tensor
 _CROWD = 1024
 _ALL_PLAIN: Mapping[str, Delivery] = MappingProxyType({})
 _Input = pb.ModelInferRequest.InferInputTensor
+_Output = pb.ModelInferResponse.InferOutputTensor
 
 
 def _no_labels(_output: str) -> tuple[str, ...]:
@@ -129,17 +130,19 @@ def _decode_shared(model_name: str, tensor: _Input, placement: Placement) -> Ten
 
 def encode_response(
     response: InferResponse,
+    message: pb.ModelInferResponse,
     deliveries: Mapping[str, Delivery] = _ALL_PLAIN,
     *,
     labels: Labels = _no_labels,
     batched: bool = False,
-) -> pb.ModelInferResponse:
-    """The message of a response.
+) -> None:
+    """Fills an empty message with a response; leaves it as it is if that fails.
 
     Every output has its place among the raw contents; an empty one if it was put into shared memory.
 
     Args:
         response: What the model answered.
+        message: What is sent.
         deliveries: By output, what the request asked for; the others are raw contents.
         labels: Names of an output's classes, asked for where they are wanted.
         batched: Whether the outputs' first dimension is the batch.
@@ -148,23 +151,30 @@ def encode_response(
         InvalidRequest: An output does not fit where it shall be put, or has no classes.
         RegionUnavailable: Memory cannot be written.
     """
-    message = pb.ModelInferResponse(
-        model_name=response.model_name, model_version=str(response.model_version), id=response.id
-    )
-    for tensor in response.outputs:
-        delivery = deliveries.get(tensor.name, PLAIN)
-        where = f"model '{response.model_name}', output '{tensor.name}'"
-        if delivery.classes:
-            names = labels(tensor.name)
-            texts = classify(where, tensor.datatype, tensor.array, delivery.classes, names, batched=batched)
-            tensor = Tensor(tensor.name, DataType.BYTES, texts)
-        output = message.outputs.add(name=tensor.name, datatype=tensor.datatype.value, shape=tensor.array.shape)
-        if delivery.placement is None:
-            message.raw_output_contents.append(encode_raw(tensor.datatype, tensor.array))
-            continue
-        contents = view_raw(tensor.datatype, tensor.array)
-        delivery.placement.write(where, contents)
-        for name, parameter in describe_placement(delivery.placement, len(contents)).items():
-            output.parameters[name].CopyFrom(parameter)
-        message.raw_output_contents.append(b"")
-    return message
+    where = f"model '{response.model_name}', output"
+    delivered = [
+        _deliver(f"{where} '{tensor.name}'", tensor, deliveries.get(tensor.name, PLAIN), labels, batched=batched)
+        for tensor in response.outputs
+    ]
+    message.model_name = response.model_name
+    message.model_version = str(response.model_version)
+    message.id = response.id
+    for output, contents in delivered:
+        message.outputs.append(output)
+        message.raw_output_contents.append(contents)
+
+
+def _deliver(where: str, tensor: Tensor, delivery: Delivery, labels: Labels, *, batched: bool) -> tuple[_Output, bytes]:
+    """What is said of an output, and its raw contents."""
+    datatype, array = tensor.datatype, tensor.array
+    if delivery.classes:
+        array = classify(where, datatype, array, delivery.classes, labels(tensor.name), batched=batched)
+        datatype = DataType.BYTES
+    output = pb.ModelInferResponse.InferOutputTensor(name=tensor.name, datatype=datatype.value, shape=array.shape)
+    if delivery.placement is None:
+        return output, encode_raw(datatype, array)
+    contents = view_raw(datatype, array)
+    delivery.placement.write(where, contents)
+    for name, parameter in describe_placement(delivery.placement, len(contents)).items():
+        output.parameters[name].CopyFrom(parameter)
+    return output, b""

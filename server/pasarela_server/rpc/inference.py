@@ -18,6 +18,7 @@ from pasarela_server.observability.metrics import Metrics
 from pasarela_server.request import InferRequest
 from pasarela_server.rpc.calls import OpenCalls
 from pasarela_server.rpc.codec import decode_request, encode_response
+from pasarela_server.rpc.deliveries import decode_deliveries
 from pasarela_server.rpc.models import Models
 from pasarela_server.rpc.repository import RepositoryCalls
 from pasarela_server.rpc.settings import SettingsCalls
@@ -29,7 +30,7 @@ from pasarela_server.rpc.version import parse_version
 from pasarela_server.tensor import TensorSpec
 
 SERVER_NAME = "pasarela"
-EXTENSIONS = ("model_configuration", "parameters")
+EXTENSIONS = ("classification", "model_configuration", "parameters")
 """Triton's names of the extensions that are really there: clients call what is listed."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -74,7 +75,8 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
     @override
     async def ServerMetadata(self, request: pb.ServerMetadataRequest, context: Context) -> pb.ServerMetadataResponse:
         """Name, version and the extensions that are really there."""
-        return pb.ServerMetadataResponse(name=SERVER_NAME, version=self._server_version, extensions=EXTENSIONS)
+        extensions = (*EXTENSIONS, *self._shared_memory.extensions)
+        return pb.ServerMetadataResponse(name=SERVER_NAME, version=self._server_version, extensions=extensions)
 
     @override
     async def ModelReady(self, request: pb.ModelReadyRequest, context: Context) -> pb.ModelReadyResponse:
@@ -197,7 +199,9 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
         self, request: pb.ModelInferRequest, remaining_s: float | None, reply: pb.ModelInferResponse
     ) -> None:
         """Fills an empty reply; the version first, so that it is known even if the request fails."""
-        decoded = decode_request(request, now_s=time.monotonic(), remaining_s=remaining_s)
+        regions = self._shared_memory.regions
+        decoded = decode_request(request, regions, now_s=time.monotonic(), remaining_s=remaining_s)
+        deliveries = decode_deliveries(request, regions)
         with (
             self._models.acquire(decoded.model_name, decoded.model_version) as handle,
             self._metrics.request(decoded.model_name, handle.servable.version) as outcome,
@@ -206,7 +210,13 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
             response = await handle.servable.infer(decoded)
             outcome.timings = response.timings
             outcome.rows = _rows(decoded, handle.servable.config)
-        encode_response(response, reply)
+            encode_response(
+                response,
+                reply,
+                deliveries,
+                labels=handle.servable.labels,
+                batched=handle.servable.config.max_batch_size > 0,
+            )
 
     def _config(self, name: str, version: str) -> model.ModelConfig:
         return self._models.config(name, parse_version(name, version))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pasarela_proto import inference_pb2 as pb
-from pasarela_server.errors import InvalidRequest, Unsupported
+from pasarela_server.errors import InvalidRequest
 from pasarela_server.request import ParameterValue
 
 _RESERVED = "triton_"
@@ -58,17 +58,36 @@ def _check_type(model_name: str, name: str, kind: str, value: ParameterValue) ->
     )
 
 
-def refuse_tensor_parameters(where: str, parameters: Mapping[str, pb.InferParameter]) -> None:
-    """Refuses what a parameter of an input or output would ask for and the server does not do.
+def tensor_text(where: str, name: str, parameter: pb.InferParameter) -> str:
+    """A parameter of an input or output that must be a string with something in it.
 
     Raises:
-        Unsupported: Shared memory, or classification of an output.
+        InvalidRequest: It is another kind, or empty.
     """
-    for name in parameters:
-        if name.startswith("shared_memory_"):
-            raise Unsupported(f"{where}, parameter '{name}': shared memory is not offered; send the data instead")
-        if name == "classification":
-            raise Unsupported(f"{where}, parameter '{name}': the classification extension is not offered")
+    kind = parameter.WhichOneof("parameter_choice")
+    if kind != "string_param" or not parameter.string_param:
+        raise InvalidRequest(f"{where}, parameter '{name}': expected a string that is not empty, got {_came(kind)}")
+    return parameter.string_param
+
+
+def tensor_count(where: str, name: str, parameter: pb.InferParameter, *, minimum: int = 0) -> int:
+    """A parameter of an input or output that must be an int64 or uint64 of at least `minimum`.
+
+    Raises:
+        InvalidRequest: It is another kind, or less.
+    """
+    kind = parameter.WhichOneof("parameter_choice")
+    value = getattr(parameter, kind) if kind in {"int64_param", "uint64_param"} else None
+    if value is None or value < minimum:
+        raise InvalidRequest(
+            f"{where}, parameter '{name}': expected an int64 of at least {minimum}, got {_came(kind)}"
+            + ("" if value is None else f" of {value}")
+        )
+    return int(value)
+
+
+def _came(kind: str | None) -> str:
+    return "no value" if kind is None else _KINDS[kind]
 
 
 def deadline_s(parameters: Mapping[str, ParameterValue], now_s: float, remaining_s: float | None) -> float | None:

@@ -36,6 +36,10 @@ def status_codes(
             errors.RequestCancelled: grpc.StatusCode.CANCELLED,
             errors.ServerStopping: grpc.StatusCode.UNAVAILABLE,
             errors.InvalidModel: grpc.StatusCode.FAILED_PRECONDITION,
+            errors.LoadFailed: grpc.StatusCode.INTERNAL,
+            errors.RegionExists: grpc.StatusCode.ALREADY_EXISTS,
+            errors.RegionNotFound: grpc.StatusCode.NOT_FOUND,
+            errors.RegionUnavailable: grpc.StatusCode.INTERNAL,
             errors.Unsupported: grpc.StatusCode.UNIMPLEMENTED,
             errors.BackendFailure: grpc.StatusCode.INTERNAL,
         }

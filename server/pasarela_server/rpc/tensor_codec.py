@@ -69,8 +69,11 @@ def decode_shape(where: str, shape: Sequence[int]) -> tuple[int, ...]:
     return sizes
 
 
-def decode_raw(where: str, datatype: DataType, shape: tuple[int, ...], raw: bytes) -> Array:
-    """An array over a raw buffer: a read-only view of it, without a copy, except for BYTES.
+def decode_raw(where: str, datatype: DataType, shape: tuple[int, ...], raw: bytes | memoryview) -> Array:
+    """An array over a raw, read-only buffer: a view of it, without a copy.
+
+    BYTES are copied, and so are elements that do not begin where the processor wants them, as they may in shared
+    memory.
 
     Raises:
         InvalidRequest: The buffer's length is not that of shape and datatype, or its content is malformed.
@@ -78,14 +81,15 @@ def decode_raw(where: str, datatype: DataType, shape: tuple[int, ...], raw: byte
     count = math.prod(shape)
     itemsize = datatype.itemsize
     if itemsize is None:
-        return _decode_bytes(where, count, raw).reshape(shape)
+        return _decode_bytes(where, count, bytes(raw)).reshape(shape)
     if len(raw) != count * itemsize:
         raise InvalidRequest(
             f"{where}: expected {count * itemsize} bytes for {datatype.value} of shape {list(shape)}, got {len(raw)}"
         )
     if datatype is DataType.BOOL and count and np.frombuffer(raw, np.uint8).max() > 1:
         raise InvalidRequest(f"{where}: expected bytes of 0 or 1 for BOOL, got others")
-    return np.frombuffer(raw, datatype.numpy).reshape(shape)
+    array = np.frombuffer(raw, datatype.numpy).reshape(shape)
+    return array if array.flags.aligned else array.copy()
 
 
 def _decode_bytes(where: str, count: int, raw: bytes) -> npt.NDArray[np.object_]:
@@ -162,3 +166,10 @@ def encode_raw(datatype: DataType, array: Array) -> bytes:
     for element in array.ravel():
         parts += (_LENGTH.pack(len(element)), element)
     return b"".join(parts)
+
+
+def view_raw(datatype: DataType, array: Array) -> bytes | memoryview:
+    """The same bytes as `encode_raw`, without a copy where they lie in the array as they are."""
+    if datatype is DataType.BYTES:
+        return encode_raw(datatype, array)
+    return np.ascontiguousarray(array, datatype.numpy).reshape(-1).view(np.uint8).data

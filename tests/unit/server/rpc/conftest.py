@@ -46,6 +46,9 @@ class FakeServable:
         self.overrides = []
         self.deadlines = []
 
+    def labels(self, output):
+        return NAMES
+
     async def infer(self, request):
         timings = Timings(queue_ns=1000, infer_ns=2000, batch_size=4)
         return InferResponse("m", self.version, request.inputs, request.id, timings)

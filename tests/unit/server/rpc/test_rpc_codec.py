@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from pasarela_proto import inference_pb2 as pb
-from pasarela_server.errors import InvalidRequest, Unsupported
+from pasarela_server.errors import InvalidRequest
 from pasarela_server.request import InferResponse
-from pasarela_server.rpc.codec import decode_request, encode_response
+from pasarela_server.rpc import codec
+from pasarela_server.rpc.codec import encode_response
+from pasarela_server.shared_memory.regions import Regions
 from pasarela_server.tensor import DataType, Tensor
 
 
@@ -17,6 +19,10 @@ def message(**changes):
         "raw_input_contents": [np.float32([1, 2]).tobytes()],
     }
     return pb.ModelInferRequest(**(fields | changes))
+
+
+def decode_request(request, **clock):
+    return codec.decode_request(request, Regions(), **clock)
 
 
 def test_a_whole_request():
@@ -93,7 +99,7 @@ X = {"name": "x", "datatype": "FP32", "shape": [1, 2]}
         pytest.param({"inputs": [X | {"shape": [1, 3]}]}, ["expected 12 bytes", "got 8"], id="wrong length"),
         pytest.param({"model_version": "0"}, ["positive integer", "'0'"], id="version zero"),
         pytest.param({"model_version": "-1"}, ["positive integer", "'-1'"], id="negative version"),
-        pytest.param({"model_version": "one"}, ["positive integer", "'one'"], id="version in words"),
+        pytest.param({"model_version": "No 1"}, ["positive integer", "'No 1'"], id="neither number nor label"),
         pytest.param({"model_version": "01"}, ["positive integer", "'01'"], id="leading zero"),
         pytest.param({"model_version": "9" * 30}, ["positive integer"], id="version beyond 64 bits"),
         pytest.param({"model_version": "\u0661"}, ["positive integer"], id="digits of another script"),
@@ -106,19 +112,8 @@ def test_contradictions_are_refused(changes, texts):
         assert text in str(refusal.value)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        pytest.param({"inputs": [X | {"parameters": {"shared_memory_region": {"string_param": "r"}}}]}, id="input"),
-        pytest.param(
-            {"outputs": [{"name": "b", "parameters": {"shared_memory_region": {"string_param": "r"}}}]}, id="output"
-        ),
-        pytest.param({"outputs": [{"name": "b", "parameters": {"classification": {"int64_param": 3}}}]}, id="classes"),
-    ],
-)
-def test_what_is_not_offered_is_refused_by_name(changes):
-    with pytest.raises(Unsupported, match=r"put '[bx]', parameter '(shared_memory_region|classification)'"):
-        decode_request(message(**changes))
+def test_an_output_that_is_asked_for_twice_is_answered_once():
+    assert decode_request(message(outputs=[{"name": "b"}, {"name": "a"}, {"name": "b"}])).requested_outputs == ("b", "a")
 
 
 def test_a_response():

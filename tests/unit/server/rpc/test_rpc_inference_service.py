@@ -194,7 +194,8 @@ async def test_repository_index(served):
 
 OFFERED = {
     "ServerLive", "ServerReady", "ServerMetadata", "ModelReady", "ModelMetadata", "ModelConfig", "ModelInfer",
-    "ModelStreamInfer", "RepositoryIndex",
+    "ModelStreamInfer", "RepositoryIndex", "SystemSharedMemoryStatus", "SystemSharedMemoryRegister",
+    "SystemSharedMemoryUnregister", "CudaSharedMemoryUnregister",
 }  # fmt: skip
 REST = [
     method.name

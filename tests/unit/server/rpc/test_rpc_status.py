@@ -25,6 +25,9 @@ EXPECTED = {
     errors.RequestCancelled: "CANCELLED",
     errors.ServerStopping: "UNAVAILABLE",
     errors.InvalidModel: "FAILED_PRECONDITION",
+    errors.RegionExists: "ALREADY_EXISTS",
+    errors.RegionNotFound: "NOT_FOUND",
+    errors.RegionUnavailable: "INTERNAL",
     errors.Unsupported: "UNIMPLEMENTED",
     errors.BackendFailure: "INTERNAL",
 }

@@ -1,0 +1,1 @@
+"""Memory that clients and the server share: tensors placed there do not travel over the wire."""
