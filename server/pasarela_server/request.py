@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pasarela_server.tensor import Tensor
 
 ParameterValue = bool | int | float | str
+VersionName = int | str | None
+"""How a request names a version: by number, by a label of the model, or not at all: the highest that is ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +18,7 @@ class InferRequest:
 
     model_name: str
     inputs: tuple[Tensor, ...]
-    model_version: int | None = None
-    """None asks for the highest version that is ready."""
+    model_version: VersionName = None
     id: str = ""
     requested_outputs: tuple[str, ...] = ()
     """Empty asks for all outputs."""

@@ -6,16 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pasarela_server.config.model import VersionPolicy
 from pasarela_server.config.pbtxt import WrittenConfig, parse_model_config
 from pasarela_server.config.plan import DETECTION, version_policy, written_backend
 from pasarela_server.errors import InvalidModel
 from pasarela_server.repository.scan import CONFIG_FILE, ModelOnDisk
-from pasarela_server.repository.versions import choose_versions
+from pasarela_server.repository.version_labels import present, read_history
+from pasarela_server.repository.versions import check_versions
 
 
 @dataclass(frozen=True, slots=True)
 class DesiredModel:
-    """A model whose configuration can be read, and the versions of it that should be READY."""
+    """A model whose configuration can be read."""
 
     name: str
     folder: Path
@@ -24,16 +26,27 @@ class DesiredModel:
     written: WrittenConfig
     """As it stands on disk; empty without a config.pbtxt. Nobody changes it."""
     versions: Mapping[int, Path]
-    """By number, lowest first: the folder of the version, which need not exist for a detection model."""
+    """All on disk, by number, lowest first: the folder of the version, which need not exist for a detection model."""
+    policy: VersionPolicy
+    """Which of them should be READY."""
+    labels: Mapping[str, int]
+    """Names of versions; these should be READY too."""
 
     @property
     def is_detection(self) -> bool:
         """True if it runs another model instead of an artefact of its own."""
         return self.written.backend == DETECTION
 
+    @property
+    def runs_model(self) -> str:
+        """The model that it runs; empty if it has an artefact of its own."""
+        # Asking a map field for a key that it has not would put it there.
+        known = self.is_detection and "model" in self.written.parameters
+        return self.written.parameters["model"].string_value if known else ""
+
 
 def desire(model: ModelOnDisk) -> DesiredModel:
-    """Reads a model's configuration and chooses its versions.
+    """Reads a model's configuration, its version policy and its labels.
 
     Raises:
         InvalidModel: The folder or its configuration cannot be read, or no version is left to load.
@@ -45,8 +58,10 @@ def desire(model: ModelOnDisk) -> DesiredModel:
     on_disk = model.versions
     if written_backend(written, source) == DETECTION and not on_disk:
         on_disk = {1: model.folder}
+    policy = version_policy(written, source)
+    labels = present(read_history(model.folder))
     try:
-        chosen = choose_versions(on_disk.keys(), version_policy(written, source))
+        check_versions(on_disk.keys(), policy)
     except InvalidModel as error:
         raise InvalidModel(f"model {model.name!r}: {error}") from error
-    return DesiredModel(model.name, model.folder, source, written, {number: on_disk[number] for number in chosen})
+    return DesiredModel(model.name, model.folder, source, written, on_disk, policy, labels)

@@ -18,6 +18,7 @@ from pasarela_server.detection.options import DetectOptions
 from pasarela_server.detection.yolo import YoloDetector
 from pasarela_server.errors import InvalidModel, ServingError
 from pasarela_server.repository.desired import DesiredModel
+from pasarela_server.repository.files import list_files
 from pasarela_server.repository.labels import read_labels
 from pasarela_server.repository.pipeline import ImageLimits
 from pasarela_server.repository.raw import RawServable
@@ -52,7 +53,7 @@ def load_raw(
         InvalidModel: Configuration or artefact cannot be served.
     """
     artefacts = {name: loader.artefact for name, loader in loaders.items()}
-    files = {entry.name for entry in folder.iterdir()}
+    files = list_files(folder)
     plan = plan_load(desired.written, desired.name, files, artefacts, cpu_threads, desired.source)
     options = BackendOptions(
         instances=plan.instance_count,

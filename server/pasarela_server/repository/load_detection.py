@@ -8,15 +8,23 @@ from contextlib import contextmanager
 
 from pasarela_server.config.detection import DetectionConfig, complete_detection
 from pasarela_server.detection.options import DetectOptions
-from pasarela_server.errors import BackendMissing, InvalidModel, InvalidRequest, ModelNotFound, ModelUnavailable
+from pasarela_server.errors import (
+    BackendMissing,
+    InvalidModel,
+    InvalidRequest,
+    ModelNotFound,
+    ModelUnavailable,
+    NoVersionReady,
+)
 from pasarela_server.repository.desired import DesiredModel
 from pasarela_server.repository.detection import DetectionServable
 from pasarela_server.repository.pipeline import ImageLimits, choose_options
 from pasarela_server.repository.raw import RawServable
 from pasarela_server.repository.result import DetectOverrides
 from pasarela_server.repository.servable import Handle, Loaded
+from pasarela_server.request import VersionName
 
-Acquire = Callable[[str, int | None], Handle]
+Acquire = Callable[[str, VersionName], Handle]
 
 
 def load_detection(desired: DesiredModel, number: int, acquire: Acquire, pool: Executor, limits: ImageLimits) -> Loaded:
@@ -66,6 +74,8 @@ def borrow_raw(model: str, detection: DetectionConfig, acquire: Acquire) -> Iter
     try:
         handle = acquire(detection.model, detection.model_version)
     except ModelNotFound as error:
+        if isinstance(error, NoVersionReady) and error.backend_missing:
+            raise BackendMissing(f"model {model!r} detects with {detection.model!r}: {error}") from error
         raise ModelUnavailable(f"model {model!r} detects with {detection.model!r}: {error}") from error
     except ModelUnavailable as error:
         kind = BackendMissing if isinstance(error, BackendMissing) else ModelUnavailable

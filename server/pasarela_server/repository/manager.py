@@ -1,53 +1,69 @@
-"""The models of a repository: loads what should be loaded, hands out what is ready, and says what is wrong."""
+"""The models of a repository: keeps loaded what should be, as the control mode says, and hands out what is ready."""
 
 from __future__ import annotations
 
+import enum
 import logging
+import shutil
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pasarela_server.backends.base import BackendLoader
 from pasarela_server.config.model import ModelConfig
-from pasarela_server.errors import BackendMissing, ModelNotFound, ModelUnavailable, ServerStopping, ServingError
+from pasarela_server.errors import InvalidModel, InvalidRequest, LoadFailed, ModelUnavailable, ServingError
+from pasarela_server.repository.catalogue import Catalogue
 from pasarela_server.repository.desired import DesiredModel, desire
+from pasarela_server.repository.fingerprint import mark_files
+from pasarela_server.repository.lifecycle import FilesChanged, ModelLifecycle
 from pasarela_server.repository.load import load_raw
 from pasarela_server.repository.load_detection import load_detection
+from pasarela_server.repository.override import LoadOverride, place_override
 from pasarela_server.repository.pipeline import ImageLimits
 from pasarela_server.repository.readiness import IndexEntry, is_ready
-from pasarela_server.repository.scan import scan
+from pasarela_server.repository.scan import ModelOnDisk, scan
 from pasarela_server.repository.servable import Handle, Loaded, State, Status, VersionSlot
+from pasarela_server.repository.watch import Look, Watcher
+from pasarela_server.request import VersionName
 
 _LOG = logging.getLogger("pasarela_server.repository")
-_UNEXPECTED = "loading it failed unexpectedly; the server's log says how"
+_NEVER_LOADED = Status(State.UNKNOWN)
+_MISSING = Status(State.UNAVAILABLE, "it should be loaded at the start, and is not in the repository")
+
+
+class ControlMode(enum.Enum):
+    """Who decides what is loaded; the value is the flag's."""
+
+    NONE = "none"
+    """Everything, when the server starts; nothing changes afterwards."""
+    EXPLICIT = "explicit"
+    """What the flags name, and then what clients ask for."""
+    POLL = "poll"
+    """Everything, and whatever changes in the repository while the server runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class ManagerOptions:
     """How to treat a repository."""
 
+    control: ControlMode = ControlMode.NONE
+    load_models: tuple[str, ...] = ()
+    """With EXPLICIT: what to load at the start; `*` for everything."""
+    settle_s: float = 2.0
+    """With POLL: how long files must have stayed the same before they count."""
     load_threads: int = 4
-    """Models that are loaded at the same time."""
+    """Versions that are loaded at the same time."""
     allow_empty: bool = False
     strict_readiness: bool = True
     limits: ImageLimits = field(default_factory=ImageLimits)
 
 
-@dataclass(frozen=True, slots=True)
-class _Model:
-    """A model that should be loaded."""
-
-    problem: Status | None = None
-    """Why no version could even be chosen."""
-    slots: Mapping[int, VersionSlot] = field(default_factory=dict)
-    """By version, highest first."""
-
-
 class ModelManager:
-    """Owns every loaded version. All methods may be called from any thread."""
+    """Owns every loaded version. All methods may be called from any thread; those that load or unload block."""
 
     def __init__(
         self,
@@ -57,6 +73,7 @@ class ModelManager:
         cpu_threads: int,
         on_change: Callable[[str], None] = lambda _: None,
         options: ManagerOptions = ManagerOptions(),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Builds the manager; `load_all` does the work.
 
@@ -67,6 +84,7 @@ class ModelManager:
             cpu_threads: Cores to plan with.
             on_change: Told the name of a model after each change of state, on the thread that made it: do not block.
             options: How to treat the repository.
+            clock: A monotonic clock in seconds, for what must settle.
         """
         self._root = root
         self._loaders = loaders
@@ -74,109 +92,146 @@ class ModelManager:
         self._cpu_threads = cpu_threads
         self._on_change = on_change
         self._options = options
-        self._models: Mapping[str, _Model] = {}
+        self._catalogue = Catalogue()
+        self._threads = ThreadPoolExecutor(options.load_threads, thread_name_prefix="load")
+        settle_s = options.settle_s if options.control is ControlMode.POLL else 0.0
+        self._watcher = Watcher(settle_s, identify=options.control is not ControlMode.NONE, clock=clock)
+        self._looking = threading.Lock()
+        """Held while the watcher is used, never while something is loaded."""
+        self._lifecycles: dict[str, ModelLifecycle] = {}
+        self._overrides: dict[str, Path] = {}
+        """By model that a client sent itself: the folder that holds it instead of the repository."""
         self._loaded = False
-        self._stopping = threading.Event()
 
     def load_all(self) -> None:
-        """Scans the repository and loads everything in it. Blocks until each model is READY or has failed.
+        """Scans the repository and loads what the control mode says. Blocks until each model is READY or has failed.
 
         One broken model never stops the others: it is UNAVAILABLE, with the reason in the index.
 
         Raises:
             InvalidModel: The repository itself is missing, unreadable, or empty although that is not allowed.
         """
-        on_disk = scan(self._root, allow_empty=self._options.allow_empty)
-        models: dict[str, _Model] = {}
-        desired: list[DesiredModel] = []
-        for found in on_disk:
-            try:
-                model = desire(found)
-            except ServingError as error:
-                models[found.name] = _Model(Status(State.UNAVAILABLE, str(error)))
-                _LOG.error("model %s: UNAVAILABLE: %s", found.name, error)
-            else:
-                desired.append(model)
-                numbers = sorted(model.versions, reverse=True)
-                slots = {number: VersionSlot(found.name, number, self._on_change) for number in numbers}
-                models[found.name] = _Model(slots=slots)
-        self._models = models
-        with ThreadPoolExecutor(self._options.load_threads, thread_name_prefix="load") as threads:
-            for are_detection in (False, True):
-                wave = [model for model in desired if model.is_detection is are_detection]
-                jobs = [threads.submit(self._fill, model, number) for model in wave for number in model.versions]
-                for job in jobs:
-                    job.result()
+        found = scan(self._root, allow_empty=self._options.allow_empty or self._explicit)
+        wanted = found
+        if self._explicit:
+            names = set(self._options.load_models)
+            wanted = found if "*" in names else tuple(model for model in found if model.name in names)
+            for model in found:
+                self._catalogue.change(model.name, lambda known: replace(known, problem=_NEVER_LOADED))
+            for name in sorted(names - {"*"} - {model.name for model in found}):
+                _LOG.error("model %s, which should be loaded at the start, is not in the repository", name)
+                self._catalogue.change(name, lambda known: replace(known, problem=_MISSING, promised=True))
+        with self._looking:
+            looks = self._watcher.look(wanted)
+        self._bring_up(looks, starting=True)
         self._loaded = True
-        for name in models:
+        for name in self._catalogue.names():
             self._on_change(name)
 
-    def acquire(self, name: str, version: int | None = None) -> Handle:
-        """Pins a version for one request; give the handle back as soon as the answer is there.
+    def poll(self) -> float | None:
+        """Takes another look at the repository and follows it. Blocks while something is loaded.
+
+        Returns:
+            In how many seconds something that is being written may have settled; None if nothing is.
+        """
+        try:
+            found = scan(self._root, allow_empty=True)
+        except InvalidModel as error:
+            _LOG.warning("the model repository cannot be read, everything goes on as it is: %s", error)
+            return None
+        if not found and self._catalogue.names() and not self._options.allow_empty:
+            _LOG.warning("the model repository is empty, as if it were gone; everything goes on as it is")
+            return None
+        with self._looking:
+            looks = self._watcher.look(found)
+            due_s = self._watcher.due_s
+        self._bring_up([look for look in looks if look.found is not None])
+        for look in looks:
+            if look.found is None and not look.recent:
+                _LOG.info("model %s is not in the repository any more: it is unloaded", look.name)
+                self._lifecycle(look.name).withdraw(None)
+        return due_s
+
+    def load(self, name: str, override: LoadOverride | None = None) -> None:
+        """Loads a model as it lies on disk now, or as a client sent it; what has not changed is not loaded anew.
+
+        A detection model brings the model that it runs with it. Blocks until the model is READY.
 
         Args:
             name: The model.
-            version: None takes the highest version that is ready.
+            override: A configuration, and files, to use instead of those in the repository.
 
         Raises:
-            ModelNotFound: No such model, or no such version of it.
-            ModelUnavailable: It is not ready; with the reason.
-            ServerStopping: The server drains.
+            ModelUnavailable: The control mode leaves this to others.
+            InvalidRequest: There is no such model, or the override cannot be understood.
+            LoadFailed: It cannot be loaded; with the reason. What answered before goes on to do so.
         """
-        if self._stopping.is_set():
-            raise ServerStopping("the server is stopping and takes no more requests")
-        model = self._model(name)
-        if version is not None and version not in model.slots:
-            known = ", ".join(map(str, model.slots)) or "none"
-            raise ModelNotFound(f"model {name!r} has no version {version} that should be loaded; it has {known}")
-        if version is not None:
-            return model.slots[version].acquire()
-        if model.problem is not None:
-            raise ModelUnavailable(f"model {name!r} is not ready: {model.problem.reason}")
-        refusals: list[ModelUnavailable] = []
-        for slot in model.slots.values():
-            try:
-                return slot.acquire()
-            except ModelUnavailable as error:
-                refusals.append(error)
-        raise refusals[0]
+        self._require_explicit("load")
+        found = self._find(name, override)
+        try:
+            desired = desire(found)
+        except ServingError as error:
+            raise LoadFailed(f"model {name!r} cannot be loaded: {error}") from error
+        if desired.runs_model and not self._catalogue.model_ready(desired.runs_model):
+            self.load(desired.runs_model)
+        with self._looking:
+            look = self._watcher.look_at(found)
+        self._lifecycle(name).bring_up(look, again=True)
+        self._require_loaded(name, look)
 
-    def config(self, name: str, version: int | None = None) -> ModelConfig:
+    def unload(self, name: str, *, with_dependents: bool = False) -> None:
+        """Takes a model out of service. Requests in flight finish; it does not wait for them.
+
+        Args:
+            name: The model; one that is not loaded is left as it is.
+            with_dependents: Whether the model that a detection model runs goes too.
+
+        Raises:
+            ModelUnavailable: The control mode leaves this to others.
+            InvalidRequest: There is no such model.
+        """
+        self._require_explicit("unload")
+        if self._catalogue.get(name) is None:
+            raise InvalidRequest(f"there is no model {name!r} to unload; there are {self._known()}")
+        runs = ""
+        if with_dependents:
+            runs = desire(self._find(name, None)).runs_model
+        self._lifecycle(name).withdraw(_NEVER_LOADED)
+        self._drop_override(name)
+        if runs and self._catalogue.get(runs) is not None:
+            self._lifecycle(runs).withdraw(_NEVER_LOADED)
+
+    def acquire(self, name: str, version: VersionName = None) -> Handle:
+        """Pins a version for one request; see `Catalogue.acquire`."""
+        return self._catalogue.acquire(name, version)
+
+    def config(self, name: str, version: VersionName = None) -> ModelConfig:
         """The configuration in force of a version that is ready; raises as `acquire` does."""
         with self.acquire(name, version) as handle:
             return handle.servable.config
 
     def ready_versions(self, name: str) -> tuple[int, ...]:
-        """The versions of a model that are ready, lowest first.
+        """See `Catalogue.ready_versions`."""
+        return self._catalogue.ready_versions(name)
 
-        Raises:
-            ModelNotFound: No such model.
-        """
-        slots = self._model(name).slots.values()
-        return tuple(sorted(slot.number for slot in slots if slot.status.state is State.READY))
+    def labels(self, name: str) -> Mapping[str, int]:
+        """See `Catalogue.labels`."""
+        return self._catalogue.labels(name)
 
-    def model_ready(self, name: str, version: int | None = None) -> bool:
-        """Whether a version is ready (None: any of the model's); False for one that does not exist."""
-        model = self._models.get(name)
-        ready = self.ready_versions(name) if model is not None and not self._stopping.is_set() else ()
-        return bool(ready) if version is None else version in ready
+    def model_ready(self, name: str, version: VersionName = None) -> bool:
+        """See `Catalogue.model_ready`."""
+        return self._catalogue.model_ready(name, version)
 
     def ready(self) -> bool:
         """Whether the server may call itself ready."""
-        if not self._loaded or self._stopping.is_set():
+        if not self._loaded or self._catalogue.stopping:
             return False
-        return is_ready(self._statuses(), strict=self._options.strict_readiness, allow_empty=self._options.allow_empty)
+        allow_empty = self._options.allow_empty or self._explicit
+        return is_ready(self._catalogue.standings(), strict=self._options.strict_readiness, allow_empty=allow_empty)
 
     def index(self) -> tuple[IndexEntry, ...]:
-        """Every model and version that should be loaded, by name and version, with state and reason."""
-        entries: list[IndexEntry] = []
-        for name, model in sorted(self._models.items()):
-            if model.problem is not None:
-                entries.append(IndexEntry(name, None, model.problem.state, model.problem.reason))
-            for number, slot in sorted(model.slots.items()):
-                status = slot.status
-                entries.append(IndexEntry(name, number, status.state, status.reason))
-        return tuple(entries)
+        """See `Catalogue.index`."""
+        return self._catalogue.index()
 
     def close(self, timeout_s: float = 30.0) -> None:
         """Takes every model out of service and frees it. Blocks; not for the event loop, which must give handles back.
@@ -184,48 +239,129 @@ class ModelManager:
         Args:
             timeout_s: How long requests may take to their end. After that those that still wait fail.
         """
-        self._stopping.set()
+        self._catalogue.stop()
         until_s = time.monotonic() + timeout_s
-        slots = [slot for model in self._models.values() for slot in model.slots.values()]
+        slots: list[VersionSlot] = []
+        for name in self._catalogue.names():
+            model = self._catalogue.get(name)
+            slots += () if model is None else model.slots.values()
         for slot in slots:
             slot.retire()
         for slot in slots:
             if not slot.wait_closed(max(0.0, until_s - time.monotonic())):
                 slot.abandon()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for name in list(self._overrides):
+            self._drop_override(name)
 
-    def _model(self, name: str) -> _Model:
-        model = self._models.get(name)
-        if model is None:
-            raise ModelNotFound(f"there is no model {name!r}; there are {', '.join(sorted(self._models)) or 'none'}")
-        return model
+    @property
+    def _explicit(self) -> bool:
+        return self._options.control is ControlMode.EXPLICIT
 
-    def _statuses(self) -> tuple[Status, ...]:
-        problems = [model.problem for model in self._models.values() if model.problem is not None]
-        return (*problems, *(slot.status for model in self._models.values() for slot in model.slots.values()))
+    def _bring_up(self, looks: Collection[Look], *, starting: bool = False) -> None:
+        """Models side by side; those that run other models after these."""
+        waves: tuple[list[Look], list[Look]] = ([], [])
+        for look in looks:
+            waves[_runs_another(look.found)].append(look)
+        for wave in waves:
+            if not wave:
+                continue
+            with ThreadPoolExecutor(len(wave), thread_name_prefix="models") as threads:
+                jobs = [threads.submit(self._lifecycle(look.name).bring_up, look, starting=starting) for look in wave]
+                for job in jobs:
+                    job.result()
 
-    def _fill(self, model: DesiredModel, number: int) -> None:
-        """Loads one version into its slot. Nothing escapes: the others must go on."""
-        slot = self._models[model.name].slots[number]
-        began_s = time.monotonic()
-        try:
-            loaded = self._load(model, number)
-        except BackendMissing as error:
-            slot.fail(str(error), backend_missing=True)
-            _LOG.warning("model %s version %d: UNAVAILABLE: %s", model.name, number, error)
-        except ServingError as error:
-            slot.fail(str(error))
-            _LOG.error("model %s version %d: UNAVAILABLE: %s", model.name, number, error)
-        except Exception:  # noqa: BLE001 - a model must not take the others down
-            slot.fail(_UNEXPECTED)
-            _LOG.exception("model %s version %d: UNAVAILABLE: loading it failed unexpectedly", model.name, number)
-        else:
-            slot.publish(loaded.servable)
-            elapsed_s, decisions = time.monotonic() - began_s, "; ".join(loaded.decisions)
-            _LOG.info("model %s version %d: READY in %.1f s: %s", model.name, number, elapsed_s, decisions)
+    def _lifecycle(self, name: str) -> ModelLifecycle:
+        new = ModelLifecycle(name, self._catalogue, self._load_version, self._threads, self._on_change)
+        return self._lifecycles.setdefault(name, new)
 
-    def _load(self, model: DesiredModel, number: int) -> Loaded:
+    def _load_version(self, model: DesiredModel, number: int) -> Loaded:
         limits = self._options.limits
         if model.is_detection:
             return load_detection(model, number, self.acquire, self._pool, limits)
         folder = model.versions[number]
-        return load_raw(model, number, folder, self._loaders, self._cpu_threads, self._pool, limits)
+        before = mark_files(folder)
+        loaded = load_raw(model, number, folder, self._loaders, self._cpu_threads, self._pool, limits)
+        if mark_files(folder) != before:
+            loaded.servable.close()
+            raise FilesChanged("its files changed while they were loaded; it is tried again at the next look")
+        return loaded
+
+    def _find(self, name: str, override: LoadOverride | None) -> ModelOnDisk:
+        """The model as it is to be loaded.
+
+        Raises:
+            InvalidRequest: There is none of that name, or the override cannot be understood.
+        """
+        if override is not None:
+            return self._place(name, override)
+        found = {model.name: model for model in self._scan()}
+        if name not in found:
+            raise InvalidRequest(f"there is no model {name!r} in the repository; there are {_names(found)}")
+        return found[name]
+
+    def _place(self, name: str, override: LoadOverride) -> ModelOnDisk:
+        if not override.files:
+            found = self._find(name, None)
+            return replace(found, config_text=override.config_text)
+        folder = Path(tempfile.mkdtemp(prefix="pasarela-model-"))
+        try:
+            place_override(folder, name, override)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        self._drop_override(name)
+        self._overrides[name] = folder
+        (found,) = scan(folder)
+        return found
+
+    def _drop_override(self, name: str) -> None:
+        """Frameworks have read the files, and map none of them."""
+        folder = self._overrides.pop(name, None)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _scan(self) -> Sequence[ModelOnDisk]:
+        try:
+            return scan(self._root, allow_empty=True)
+        except InvalidModel as error:
+            raise LoadFailed(str(error)) from error
+
+    def _require_explicit(self, what: str) -> None:
+        if not self._explicit:
+            raise ModelUnavailable(
+                f"clients may not {what} models while the control mode is {self._options.control.value!r}; start the "
+                "server with --model-control-mode explicit"
+            )
+
+    def _require_loaded(self, name: str, look: Look) -> None:
+        """Raises LoadFailed unless what was asked for answers now, as it lies on disk."""
+        model = self._catalogue.get(name)
+        if model is None:
+            return
+        slots = model.slots.values()
+        if any(slot.status.state is State.READY for slot in slots):
+            stale = [slot.status.reason for slot in slots if slot.status.state is State.READY and slot.status.reason]
+            stale += [slot.status.reason for slot in slots if slot.number > max(self.ready_versions(name))]
+            if stale:
+                raise LoadFailed(f"model {name!r}: what answered before goes on to do so: {stale[0]}")
+            return
+        reasons = [model.problem.reason] if model.problem is not None else []
+        reasons += [f"version {slot.number}: {slot.status.reason}" for slot in slots if slot.status.reason]
+        reasons += [f"version {number}: {why}" for number, why in look.waiting.items()]
+        raise LoadFailed(f"model {name!r} cannot be loaded: {'; '.join(reasons) or 'it has no version'}")
+
+    def _known(self) -> str:
+        return _names(self._catalogue.names())
+
+
+def _runs_another(model: ModelOnDisk | None) -> bool:
+    """True if a model runs another one, which must be there first."""
+    try:
+        return model is not None and desire(model).is_detection
+    except ServingError:
+        return False
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"

@@ -123,9 +123,9 @@ class DetectionPipeline:
         output = answer.outputs[detector.output_name][0]
         detections = detector.postprocess(output, prepared.letterbox, options)
         timings = answer.timings.with_(
-            preprocess_ns=prepared.elapsed_ns,
+            preprocess_ns=answer.timings.preprocess_ns + prepared.elapsed_ns,
             queue_ns=answer.timings.queue_ns + prepared.waited_ns,
-            postprocess_ns=time.perf_counter_ns() - began_ns,
+            postprocess_ns=answer.timings.postprocess_ns + time.perf_counter_ns() - began_ns,
         )
         return DetectResult(
             model_name=self._model,

@@ -19,14 +19,34 @@ class IndexEntry:
     """For people: why it is not READY."""
 
 
-def is_ready(statuses: Collection[Status], *, strict: bool, allow_empty: bool) -> bool:
-    """Whether a server whose loading is over is ready.
+@dataclass(frozen=True, slots=True)
+class ModelStanding:
+    """What counts of one model."""
+
+    statuses: tuple[Status, ...]
+    """Of its versions, and of itself if none could be chosen."""
+    promised: bool
+    """True if it should answer: it was there when the server started, was asked for, or has been READY since. One that
+    arrives later and is broken says so in the index, and takes no server out of service."""
+    incomplete: bool = False
+    """True if a version that the model's policy names by itself (`all`, `specific`) was broken from the start."""
+
+
+def is_ready(models: Collection[ModelStanding], *, strict: bool, allow_empty: bool) -> bool:
+    """Whether a server whose first loading is over is ready.
 
     Args:
-        statuses: Of everything that should be loaded.
-        strict: Whether a broken model holds readiness back. One whose framework is not installed never does.
+        models: Everything that is known.
+        strict: Whether a promised model that is incomplete, or of which no version answers, holds readiness back.
+            One whose framework is not installed never does.
         allow_empty: Whether it will do that nothing can answer.
     """
-    if strict and any(status.state is not State.READY and not status.backend_missing for status in statuses):
+    answering = [any(status.state is State.READY for status in model.statuses) for model in models]
+    if strict and any(
+        model.promised
+        and (model.incomplete or not answers)
+        and not any(status.backend_missing for status in model.statuses)
+        for model, answers in zip(models, answering, strict=True)
+    ):
         return False
-    return allow_empty or any(status.state is State.READY for status in statuses)
+    return allow_empty or any(answering)

@@ -8,16 +8,18 @@ from typing import Protocol
 from pasarela_server.config.model import ModelConfig
 from pasarela_server.repository.readiness import IndexEntry
 from pasarela_server.repository.servable import Handle
+from pasarela_server.request import VersionName
 
 
 class Models(Protocol):
     """The models of a repository. Called from the event loop: nothing here blocks."""
 
-    def acquire(self, name: str, version: int | None) -> Handle:
+    def acquire(self, name: str, version: VersionName) -> Handle:
         """Pins a version, or the highest that is ready.
 
         Raises:
-            ModelNotFound: There is none of that name or version.
+            ModelNotFound: There is none of that name or version, or none that is ready.
+            InvalidRequest: There is no such label.
             ModelUnavailable: It cannot answer now.
         """
         ...
@@ -30,7 +32,7 @@ class Models(Protocol):
         """True if every model that should be loaded is ready."""
         ...
 
-    def model_ready(self, name: str, version: int | None) -> bool:
+    def model_ready(self, name: str, version: VersionName) -> bool:
         """True if the version, or any version, is ready; False for unknown ones."""
         ...
 
@@ -42,7 +44,7 @@ class Models(Protocol):
         """
         ...
 
-    def config(self, name: str, version: int | None) -> ModelConfig:
+    def config(self, name: str, version: VersionName) -> ModelConfig:
         """The configuration in force.
 
         Raises:

@@ -286,8 +286,8 @@ def test_a_label_file_must_have_a_name_for_each_class(repository: Any) -> None:
 
 async def test_a_raw_model_that_has_gone_is_unavailable(manager: Any) -> None:
     with manager.acquire("garments") as handle:
-        manager._models["raw"].slots[1].retire()
-        with pytest.raises(ModelUnavailable, match=r"^model 'garments' detects with 'raw': .*it was unloaded"):
+        manager._catalogue.get("raw").slots[1].retire()
+        with pytest.raises(ModelUnavailable, match=r"^model 'garments' detects with 'raw': .*unloaded"):
             await handle.servable.detect(png(32, 64))
 
 

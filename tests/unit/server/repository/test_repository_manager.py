@@ -16,6 +16,7 @@ from pasarela_server.errors import (
     InvalidModel,
     ModelNotFound,
     ModelUnavailable,
+    NoVersionReady,
     ServerStopping,
 )
 from pasarela_server.repository.manager import ManagerOptions
@@ -112,7 +113,7 @@ def test_a_broken_model_says_why_and_stops_no_other(repository: Any, model: dict
     assert manager.model_ready("good")
     assert not manager.model_ready("x")
     assert not manager.ready(), "a broken model holds readiness back"
-    with pytest.raises(ModelUnavailable, match="model 'x'"):
+    with pytest.raises(NoVersionReady, match="model 'x'"):
         manager.acquire("x")
     assert re.search(expected, reason(manager, "x"))
 
@@ -145,15 +146,18 @@ def test_a_framework_that_is_not_installed_holds_nothing_back(repository: Any) -
     assert states(manager) == {("good", 1): "READY", ("over", 1): "UNAVAILABLE", ("t", 1): "UNAVAILABLE"}
     assert "pip install" in reason(manager, "t")
     assert "pip install" in reason(manager, "over")
-    with pytest.raises(BackendMissing, match="pip install"):
+    with pytest.raises(NoVersionReady, match="pip install") as refused:
         manager.acquire("over")
+    assert refused.value.backend_missing
+    with pytest.raises(BackendMissing, match="pip install"):
+        manager.acquire("over", 1)
 
 
 def test_a_detection_model_over_a_broken_one_tells_its_reason(repository: Any) -> None:
     repository.loader.errors = {"half": InvalidModel("model.fake is cut in half")}
     manager = repository.add("raw", "half").add("over", config=OVER.format("raw")).manager()
 
-    assert "model 'over' detects with 'raw': model 'raw' version 1 is not ready: model.fake is cut" in reason(
+    assert "model 'over' detects with 'raw': model 'raw' has no version that is ready: version 1: model.fake is cut" in reason(
         manager, "over"
     )
 
@@ -204,7 +208,7 @@ def test_unknown_names_and_versions(repository: Any) -> None:
 
     with pytest.raises(ModelNotFound, match="no model 'n'; there are m"):
         manager.acquire("n")
-    with pytest.raises(ModelNotFound, match="'m' has no version 2 that should be loaded; it has 1"):
+    with pytest.raises(ModelNotFound, match="'m' has no version 2, that should be loaded; it has 1"):
         manager.acquire("m", 2)
     with pytest.raises(ModelNotFound):
         manager.config("n")
@@ -269,7 +273,7 @@ async def test_closing_lets_a_request_that_runs_finish(repository: Any) -> None:
     handle = manager.acquire("a")
 
     closing = asyncio.create_task(asyncio.to_thread(manager.close))
-    assert await asyncio.to_thread(manager._stopping.wait, 30)
+    assert await asyncio.to_thread(manager._catalogue._stopping.wait, 30)
     with handle:
         response = await handle.servable.infer(InferRequest("a", (PAIR,)))
     await closing
