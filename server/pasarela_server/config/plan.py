@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePath
+from pathlib import PurePosixPath
 
 from pasarela_proto import model_config_pb2
+from pasarela_server.config.artefacts import find_artefact
 from pasarela_server.config.model import AllVersions, InstanceKind, Latest, Specific, VersionPolicy
 from pasarela_server.errors import InvalidModel
 
@@ -21,7 +22,7 @@ class LoadPlan:
     name: str
     backend: str
     artefact: str
-    """File name in the version's folder."""
+    """File in the version's folder, or in a sub-folder of it: a path with `/`."""
     instance_kind: InstanceKind
     """CPU or GPU."""
     instance_count: int
@@ -98,32 +99,29 @@ def plan_load(
     Args:
         written: Its configuration; an empty one if there is no config.pbtxt.
         folder: The name of the model's folder.
-        files: Names of the files in the version's folder.
-        artefacts: By backend, the name of the file that it loads.
+        files: The files in the version's folder: relative paths with `/`, sub-folders one level deep.
+        artefacts: By backend, the usual name of the file that it loads.
         cores: Cores to plan with.
         source: What messages call the configuration.
 
     Raises:
-        InvalidModel: The backend is unknown or cannot be told from the files; or an instance group asks for something
-            that cannot be done.
+        InvalidModel: The backend is unknown, the model file cannot be told from the files, or an instance group asks
+            for something that cannot be done.
     """
     check_name(written, folder, source)
-    backend = written_backend(written, source) or _backend_of(files, artefacts, folder)
-    if backend not in artefacts:
-        raise InvalidModel(
-            f"{source}: there is no backend {backend!r}; there are {', '.join([*sorted(artefacts), DETECTION])}"
-        )
-    artefact = written.default_model_filename or artefacts[backend]
-    if PurePath(artefact).name != artefact:
-        raise InvalidModel(f"{source}: default_model_filename {artefact!r} must be a file name, not a path")
+    backend = written_backend(written, source)
+    if backend is not None and backend not in artefacts:
+        raise InvalidModel(f"{source}: there is no backend {backend!r}; there are {', '.join(_backends(artefacts))}")
+    _check_filename(written.default_model_filename, source)
+    found = find_artefact(files, artefacts, backend, written.default_model_filename, f"model {folder!r}")
     parameters = {key: value.string_value for key, value in written.parameters.items()}
     kind, count = _instance_group(written, source)
     kind = _device_kind(kind, parameters.get("device"), source)
     instances, threads, why = choose_instances(kind, count, cores)
     return LoadPlan(
         name=folder,
-        backend=backend,
-        artefact=artefact,
+        backend=found.backend,
+        artefact=found.path,
         instance_kind=kind,
         instance_count=instances,
         threads_per_instance=threads,
@@ -160,20 +158,18 @@ def _plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _backend_of(files: Collection[str], artefacts: Mapping[str, str], folder: str) -> str:
-    found = sorted(backend for backend, artefact in artefacts.items() if artefact in files)
-    known = ", ".join(f"{artefact} ({backend})" for backend, artefact in sorted(artefacts.items()))
-    if not found:
+def _backends(artefacts: Mapping[str, str]) -> list[str]:
+    return [*sorted(artefacts), DETECTION]
+
+
+def _check_filename(name: str, source: str) -> None:
+    """Refuses what leads out of the version's folder, or deeper than the folder that an exporter makes."""
+    path = PurePosixPath(name)
+    if len(path.parts) > 2 or path.is_absolute() or ".." in path.parts or "\\" in name:
         raise InvalidModel(
-            f"model {folder!r}: the version's folder holds no model file; put one of these there: {known}; "
-            "or name the file with default_model_filename and the backend in config.pbtxt"
+            f"{source}: default_model_filename {name!r} must be a file name, not a path that leads elsewhere "
+            "(a folder in the version's folder may stand before it)"
         )
-    if len(found) > 1:
-        raise InvalidModel(
-            f"model {folder!r}: the version's folder holds model files of {' and '.join(found)}; "
-            "name the backend in config.pbtxt, or leave one file"
-        )
-    return found[0]
 
 
 def _device_kind(kind: InstanceKind, device: str | None, source: str) -> InstanceKind:

@@ -46,7 +46,7 @@ def test_backend_and_model_file(text: str, files: set[str], backend: str, artefa
     [
         pytest.param('name: "other"', None, "name is 'other', but the model's folder is called 'garments'", id="name"),
         pytest.param("", set(), "holds no model file; put one of these there: model.onnx", id="nothing there"),
-        pytest.param("", {"model.onnx", "model.pt"}, "model files of onnxruntime and pytorch", id="two to choose from"),
+        pytest.param("", {"model.onnx", "model.pt"}, r"model\.onnx \(onnxruntime\) and model\.pt \(pytorch\)", id="two to choose from"),
         pytest.param('backend: "tensorrt"', None, "no backend 'tensorrt'; there are .*detection", id="unknown backend"),
         pytest.param('platform: "tensorrt_plan"', None, "platform 'tensorrt_plan' is not supported", id="platform"),
         pytest.param('backend: "openvino" platform: "onnxruntime_onnx"', None, "disagree", id="two that disagree"),
