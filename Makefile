@@ -8,11 +8,12 @@ BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check install -qq --constraint constraints.txt
 PROJECTS := $(wildcard */pyproject.toml) constraints.txt
 ARGS ?=
+PEERS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pasarela-peers
 
-.PHONY: help setup serve test lint format proto benchmark conversion loadtest train docs clean
+.PHONY: help setup serve test lint format proto benchmark compatibility conversion loadtest peers train docs clean
 
 help:  ## list these commands
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/.serve: $(PROJECTS)
 	@echo "Installing what serving on a CPU needs into .venv (OpenVINO, ONNX Runtime; about a minute) …"
@@ -64,6 +65,14 @@ train: .venv/.dev  ## from nothing to a published model_repository/ (about half 
 docs: .venv/.dev  ## write the generated pages, check links, commands and examples
 	$(BIN)/python docs/generate.py
 	$(BIN)/pytest tests/docs $(ARGS)
+
+peers:  ## clients of others that do not fit into .venv: perf_analyzer, KServe (half a GB, outside the project)
+	@tests/interop/peers.sh $(PEERS)
+
+compatibility: .venv/.dev  ## run the clients of others against the server, write docs/compatibility.md
+	@PASARELA_PERF_ANALYZER=$${PASARELA_PERF_ANALYZER:-$(PEERS)/perf_analyzer/run} \
+	PASARELA_KSERVE_PYTHON=$${PASARELA_KSERVE_PYTHON:-$(PEERS)/kserve/bin/python} \
+	$(BIN)/pytest tests/interop --compatibility-page docs/compatibility.md $(ARGS)
 
 clean:  ## remove .venv, caches, runs and reports (never model_repository/)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache runs loadtest/reports

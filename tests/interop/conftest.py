@@ -1,4 +1,7 @@
-"""Runs clients that nobody here wrote, each in a process of its own: two protos of one package cannot share one."""
+"""Runs clients that nobody here wrote, each in a process of its own: two protos of one package cannot share one.
+
+Tests name what they show with `@pytest.mark.compatible(client, feature)`; see `tests.interop.matrix`.
+"""
 
 import json
 import os
@@ -10,7 +13,18 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.interop import compatibility
+
 CLIENTS = Path(__file__).parent / "clients"
+
+
+def pytest_addoption(parser):
+    compatibility.add_options(parser)
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "compatible(client, feature, outcome): a cell of docs/compatibility.md")
+    config.pluginmanager.register(compatibility.Recorder(config), "compatibility")
 
 
 @pytest.fixture(scope="session")
@@ -19,8 +33,8 @@ def run_client(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     offline = {"YOLO_CONFIG_DIR": str(home), "YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false"}
 
-    def run(name, *arguments):
-        command = [sys.executable, str(CLIENTS / f"{name}.py"), *map(str, arguments)]
+    def run(name, *arguments, python=sys.executable):
+        command = [python, str(CLIENTS / f"{name}.py"), *map(str, arguments)]
         ended = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | offline, cwd=home)
         assert ended.returncode == 0, ended.stderr
         return json.loads(ended.stdout.splitlines()[-1])

@@ -2,6 +2,7 @@
 
 import pytest
 
+CLIENT = "tritonclient.grpc"
 RAW_MODELS = ("garments_int8", "garments_onnx", "garments_openvino", "garments_pytorch")
 
 
@@ -11,17 +12,20 @@ def answers(server, run_client, image):
     return run_client("tritonclient_calls", server.address, image)
 
 
+@pytest.mark.compatible(CLIENT, "liveness and readiness")
 def test_liveness_and_readiness(answers):
     assert answers["live"]
     assert answers["ready"]
     assert answers["models_ready"] == dict.fromkeys((*RAW_MODELS, "garments"), True) | {"trousers": False}
 
 
+@pytest.mark.compatible(CLIENT, "server metadata")
 def test_server_metadata(answers):
     assert answers["server"]["name"] == "pasarela"
-    assert "statistics" not in answers["server"]["extensions"]
+    assert "model_configuration" in answers["server"]["extensions"]
 
 
+@pytest.mark.compatible(CLIENT, "repository index")
 def test_repository_index(answers):
     models = {model["name"]: model for model in answers["index"]["models"]}
     assert {"garments", *RAW_MODELS} <= models.keys()
@@ -29,11 +33,23 @@ def test_repository_index(answers):
     assert models["garments_onnx"]["state"] == "READY"
 
 
+@pytest.mark.compatible(CLIENT, "model metadata")
+def test_model_metadata_as_json(answers):
+    metadata = answers["metadata"]
+    assert (metadata["name"], metadata["versions"]) == ("garments_onnx", ["1"])
+    assert [(spec["name"], spec["datatype"], spec["shape"]) for spec in metadata["inputs"]] == [
+        ("images", "FP32", ["-1", "3", "320", "320"])
+    ]
+    assert [spec["name"] for spec in metadata["outputs"]] == ["output0"]
+
+
+@pytest.mark.compatible(CLIENT, "model configuration")
 def test_model_config_carries_the_class_names(answers):
     assert answers["config"]["backend"] == "onnxruntime"
     assert "'names'" in answers["config"]["parameters"]["metadata"]["string_value"]
 
 
+@pytest.mark.compatible(CLIENT, "inference on raw tensors")
 @pytest.mark.parametrize("name", RAW_MODELS)
 def test_inference_on_raw_models(answers, name):
     answer = answers["raw"][name]
@@ -46,10 +62,12 @@ def test_inference_on_raw_models(answers, name):
     assert all(size == said for size, said in fixed)
 
 
-def test_the_three_variants_have_one_output_shape(answers):
+@pytest.mark.compatible(CLIENT, "inference on raw tensors")
+def test_all_variants_have_one_output_shape(answers):
     assert len({tuple(answer["shape"]) for answer in answers["raw"].values()}) == 1
 
 
+@pytest.mark.compatible(CLIENT, "inference on an encoded image")
 def test_jpeg_bytes_through_the_detection_model(answers, sample_names):
     found = answers["image"]
     count = len(found["scores"])
@@ -58,6 +76,7 @@ def test_jpeg_bytes_through_the_detection_model(answers, sample_names):
     assert sample_names is None or sorted(found["class_names"]) == sample_names
 
 
+@pytest.mark.compatible(CLIENT, "errors with status and message")
 def test_errors_arrive_with_status_and_message(answers):
     assert answers["refusal"]["status"] == "StatusCode.NOT_FOUND"
     assert "trousers" in answers["refusal"]["message"]

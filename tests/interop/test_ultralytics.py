@@ -7,6 +7,8 @@ import pytest
 
 from pasarela_proto import inference_pb2, inference_pb2_grpc
 
+pytestmark = pytest.mark.compatible("Ultralytics", "prediction")
+
 
 @pytest.fixture(scope="module")
 def prediction(server, run_client, image, sample_names):

@@ -67,6 +67,7 @@ def main() -> None:
             "models_ready": {name: client.is_model_ready(name) for name in (*RAW_MODELS, "garments", "trousers")},
             "server": client.get_server_metadata(as_json=True),
             "index": client.get_model_repository_index(as_json=True),
+            "metadata": client.get_model_metadata("garments_onnx", as_json=True),
             "config": client.get_model_config("garments_onnx", as_json=True)["config"],
             "raw": {name: infer_raw(client, name) for name in RAW_MODELS},
             "image": infer_image(client, Path(image).read_bytes()),
