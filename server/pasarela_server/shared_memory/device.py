@@ -26,8 +26,8 @@ class DeviceMemory(Protocol):
         """Gives the address back. Called once, when nobody uses it any more; raises nothing."""
         ...
 
-    def read(self, address: int, device_id: int, byte_size: int) -> bytes:
-        """Copies bytes from the device.
+    def read(self, address: int, device_id: int, byte_size: int) -> memoryview:
+        """Copies bytes from the device; read-only.
 
         Raises:
             RegionUnavailable: The copy failed.
@@ -73,7 +73,7 @@ class DeviceRegion:
 
     def read(self, offset: int, byte_size: int) -> memoryview:
         """A copy of a range, which must be inside the region."""
-        return memoryview(self._memory.read(self._address + offset, self.device_id, byte_size))
+        return self._memory.read(self._address + offset, self.device_id, byte_size)
 
     def write(self, offset: int, contents: bytes | memoryview) -> None:
         """Puts bytes into a range, which must be inside the region."""
