@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pasarela_server.detection.letterbox import Letterbox
 from pasarela_server.detection.nms import suppress
-from pasarela_server.detection.yolo import DetectOptions, YoloDetector
+from pasarela_server.detection.yolo import DetectOptions, Layout, YoloDetector
 from pasarela_server.tensor import DataType
 
 IOU = 0.69314
@@ -42,7 +42,7 @@ def test_postprocess_is_ultralytics_non_max_suppression(seed: int, shape: tuple[
     classes, anchors = shape
     output = head(seed, classes, anchors, objects)
     names = tuple(str(label) for label in range(classes))
-    detector = YoloDetector("images", "output0", names, (320, 320), 32, DataType.FP32, end2end=False)
+    detector = YoloDetector("images", "output0", names, (320, 320), 32, DataType.FP32, Layout.ANCHORS)
     everything = Letterbox((4000, 4000), (4000, 4000), (4000, 4000), -1000, -1000)  # undone by a shift: clips nothing
     ours = detector.postprocess(output, everything, DetectOptions(0.25, IOU, 20))
     (theirs,) = non_max_suppression(torch.from_numpy(output)[None], 0.25, IOU, max_det=20)

@@ -36,6 +36,11 @@ class Letterbox:
         left = round((target[1] - width) / 2 - 0.1)
         return cls(source, target, (height, width), top, left)
 
+    @classmethod
+    def stretch(cls, source: tuple[int, int], target: tuple[int, int]) -> Letterbox:
+        """`source` drawn out to fill all of `target`, whatever becomes of its aspect ratio: what RT-DETR sees."""
+        return cls(source, target, target, 0, 0)
+
     @property
     def scale(self) -> tuple[float, float]:
         """Target pixels per source pixel, vertically and horizontally: they differ by rounding."""

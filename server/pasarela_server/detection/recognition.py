@@ -6,10 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from pasarela_server.detection.layout import BOX_VALUES, ROW_VALUES, Layout
 from pasarela_server.errors import InvalidModel
 from pasarela_server.tensor import DataType, TensorSpec
 
-_END2END_COLUMNS = 6
+_TASKS = {
+    "segment": "it finds outlines",
+    "pose": "it finds key points",
+    "obb": "it finds turned boxes",
+    "classify": "it classifies whole images",
+    "semantic": "it labels pixels",
+    "depth": "it measures depth",
+}
+"""What the other tasks of Ultralytics do."""
 
 
 class DescribedModel(Protocol):
@@ -41,24 +50,31 @@ class RecognisedYolo:
     image_size: tuple[int, int]
     """(height, width)."""
     stride: int
-    end2end: bool
+    layout: Layout
+    rows: int
+    """The batch size that the network insists on; 1 if it varies."""
 
 
 def recognise(spec: DescribedModel) -> RecognisedYolo | None:
     """Reads a detector's facts out of Ultralytics' metadata; None if the model does not claim to be a detector.
 
     Raises:
-        InvalidModel: It claims to be one, and its tensors or metadata do not fit.
+        InvalidModel: It claims to be one, and its tensors or metadata do not fit; or it was made for another task.
     """
-    if spec.metadata.get("task") != "detect":
+    task = spec.metadata.get("task")
+    if task is None:
         return None
+    if task != "detect":
+        raise InvalidModel(
+            f"its task is {task!r}: {_TASKS.get(str(task), 'it does not detect')}, and only models of the task "
+            "'detect' give boxes"
+        )
     names = _names(spec.metadata.get("names"))
     stride = _positive(spec.metadata.get("stride", 32), "stride")
     image = _input(spec.inputs)
-    end2end = _is_end2end(spec.metadata)
-    output = _output(spec.outputs, len(names), end2end=end2end)
+    output, layout = _output(spec.outputs, len(names), suppressed=_is_suppressed(spec.metadata))
     size = _image_size(image, spec.metadata.get("imgsz"), stride)
-    return RecognisedYolo(image, output, names, size, stride, end2end)
+    return RecognisedYolo(image, output, names, size, stride, layout, max(image.shape[0], 1))
 
 
 def _names(value: object) -> tuple[str, ...]:
@@ -75,7 +91,7 @@ def _positive(value: object, what: str) -> int:
     raise InvalidModel(f"the detector's metadata says {what} {value!r}; expected a whole number above 0")
 
 
-def _is_end2end(metadata: Mapping[str, object]) -> bool:
+def _is_suppressed(metadata: Mapping[str, object]) -> bool:
     args = metadata.get("args")
     nms = args.get("nms") if isinstance(args, Mapping) else None
     return bool(metadata.get("end2end")) or bool(nms)
@@ -94,20 +110,33 @@ def _input(inputs: tuple[TensorSpec, ...]) -> TensorSpec:
     return image
 
 
-def _output(outputs: tuple[TensorSpec, ...], classes: int, *, end2end: bool) -> TensorSpec:
+def _output(outputs: tuple[TensorSpec, ...], classes: int, *, suppressed: bool) -> tuple[TensorSpec, Layout]:
     if not outputs:
         raise InvalidModel("the detector has no output")
     output = outputs[0]
-    wanted = ("rows", _END2END_COLUMNS) if end2end else (4 + classes, "anchors")
-    fits = len(output.shape) == 3 and all(
-        isinstance(want, str) or size in (-1, want) for size, want in zip(output.shape[1:], wanted, strict=True)
-    )
-    if not fits or output.datatype not in (DataType.FP32, DataType.FP16):
+    layout = _layout(output.shape, classes, suppressed=suppressed)
+    if layout is None or output.datatype not in (DataType.FP32, DataType.FP16):
+        wanted = f"rows, {ROW_VALUES}" if suppressed else f"{BOX_VALUES + classes}, anchors"
         raise InvalidModel(
-            f"a detector of {classes} classes has an output of shape (batch, {wanted[0]}, {wanted[1]}), FP32 or FP16; "
+            f"a detector of {classes} classes has an output of shape (batch, {wanted}), FP32 or FP16; "
             f"{output.name!r} has {output.shape}, {output.datatype.value}"
         )
-    return output
+    return output, layout
+
+
+def _layout(shape: tuple[int, ...], classes: int, *, suppressed: bool) -> Layout | None:
+    """What an output of this shape is; None if it is none of a detector."""
+    if len(shape) != 3:
+        return None
+    _, rows, columns = shape
+    if suppressed:
+        return Layout.ROWS if columns in (-1, ROW_VALUES) else None
+    # The metadata of RT-DETR do not name it. No network has as few as six anchors.
+    if columns == ROW_VALUES:
+        return Layout.SCALED_ROWS
+    if rows in (-1, BOX_VALUES + classes):
+        return Layout.ANCHORS
+    return Layout.SCALED_QUERIES if columns == BOX_VALUES + classes else None
 
 
 def _image_size(image: TensorSpec, imgsz: object, stride: int) -> tuple[int, int]:

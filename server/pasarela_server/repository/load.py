@@ -103,9 +103,6 @@ def _detector(config: ModelConfig, artefact: ArtefactSpec, desired: DesiredModel
         return str(error)
     if detector is None:
         return "its artefact carries no detection metadata (task: detect)"
-    rows = config.inputs[0].shape[0]
-    if rows not in (-1, 1):
-        return f"its batch is fixed at {rows}, and detection sends one image: export it with batch 1 or a dynamic batch"
     return detector
 
 
@@ -145,4 +142,5 @@ def _detects(detector: YoloDetector | str) -> str:
     if isinstance(detector, str):
         return f"no detector: {detector}"
     height, width = detector.image_size
-    return f"detects {len(detector.names)} classes at {width}x{height}"
+    rest = f", one image of {detector.rows} (the batch is fixed; export with dynamic=True)" if detector.rows > 1 else ""
+    return f"detects {len(detector.names)} classes at {width}x{height}{rest}"

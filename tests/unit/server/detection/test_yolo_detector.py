@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pasarela_server.detection.letterbox import Letterbox
-from pasarela_server.detection.yolo import DetectOptions, YoloDetector
+from pasarela_server.detection.yolo import DetectOptions, Layout, YoloDetector
 from pasarela_server.errors import InvalidModel, InvalidRequest
 from pasarela_server.tensor import DataType, TensorSpec
 
@@ -55,14 +55,19 @@ def test_a_detector_is_recognised() -> None:
         image_size=(320, 320),
         stride=32,
         datatype=DataType.FP32,
-        end2end=False,
+        layout=Layout.ANCHORS,
     )
 
 
-@pytest.mark.parametrize("task", [None, "segment", "classify"])
-def test_other_models_are_none_of_its_business(task: str | None) -> None:
-    assert YoloDetector.from_spec(with_metadata(task=task)) is None
+def test_models_without_a_task_are_none_of_its_business() -> None:
+    assert YoloDetector.from_spec(with_metadata(task=None)) is None
     assert YoloDetector.from_spec(Artefact(metadata={})) is None
+
+
+@pytest.mark.parametrize("task", ["segment", "pose", "obb", "classify", "a task of next year"])
+def test_models_of_other_tasks_say_what_they_are(task: str) -> None:
+    with pytest.raises(InvalidModel, match=f"its task is '{task}': it .*, and only models of the task 'detect' give"):
+        YoloDetector.from_spec(with_metadata(task=task))
 
 
 @pytest.mark.parametrize(
@@ -74,8 +79,14 @@ def test_other_models_are_none_of_its_business(task: str | None) -> None:
         pytest.param(with_input(1, 3, 160, 192), {"image_size": (160, 192)}, id="fixed sizes win over imgsz"),
         pytest.param(with_metadata(names=["a", "b", "c"]), {"names": ("a", "b", "c")}, id="a list of names"),
         pytest.param(with_input(-1, 3, -1, -1, datatype=DataType.FP16), {"datatype": DataType.FP16}, id="half"),
-        pytest.param(with_output(1, 300, 6, end2end=True), {"end2end": True}, id="suppressed by the network"),
-        pytest.param(with_output(1, 300, 6, args={"nms": True}), {"end2end": True}, id="suppressed by the exporter"),
+        pytest.param(with_output(1, 300, 6, end2end=True), {"layout": Layout.ROWS}, id="suppressed by the network"),
+        pytest.param(
+            with_output(1, 300, 6, args={"nms": True}), {"layout": Layout.ROWS}, id="suppressed by the exporter"
+        ),
+        pytest.param(with_output(1, 300, 6), {"layout": Layout.SCALED_ROWS}, id="RT-DETR"),
+        pytest.param(with_output(-1, -1, 6), {"layout": Layout.SCALED_ROWS}, id="RT-DETR of any size"),
+        pytest.param(with_output(1, 300, 7), {"layout": Layout.SCALED_QUERIES}, id="RT-DETR of some years ago"),
+        pytest.param(with_input(4, 3, -1, -1), {"rows": 4}, id="a batch that is fixed"),
         pytest.param(with_output(-1, -1, -1), {"output_name": "out"}, id="an output that does not say"),
     ],
 )
@@ -202,11 +213,41 @@ def test_a_box_that_is_no_number_is_dropped_and_spoils_no_other(broken: float) -
 def test_rows_of_an_end_to_end_network() -> None:
     rows = np.zeros((300, 6), np.float32)
     rows[:3] = [[10, 10, 20, 20, 0.3, 2], [10, 10, 20, 20, 0.9, 2], [30, 30, 400, 40, 0.5, 1]]
-    found = detector(end2end=True).postprocess(rows, ALONE, DetectOptions())
+    found = detector(layout=Layout.ROWS).postprocess(rows, ALONE, DetectOptions())
     assert found.class_ids.tolist() == [2, 1, 2]
     assert found.boxes.tolist() == [[10, 10, 20, 20], [30, 30, 320, 40], [10, 10, 20, 20]]
     picky = DetectOptions(class_ids=(1,), confidence=0.4)
-    assert detector(end2end=True).postprocess(rows, ALONE, picky).class_ids.tolist() == [1]
+    assert detector(layout=Layout.ROWS).postprocess(rows, ALONE, picky).class_ids.tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("layout", "row", "padding"),
+    [
+        pytest.param(Layout.SCALED_ROWS, [0.5, 0.25, 0.25, 0.5, 0.75, 2], [0] * 6, id="the network chose the class"),
+        pytest.param(Layout.SCALED_QUERIES, [0.5, 0.25, 0.25, 0.5, 0.125, 0.25, 0.75], [0] * 7, id="a score a class"),
+    ],
+)
+def test_boxes_as_shares_of_a_stretched_image(layout: Layout, row: list[float], padding: list[float]) -> None:
+    image = np.zeros((400, 800, 3), np.uint8)
+    rtdetr = detector(layout=layout, image_size=(64, 96))
+    array, letterbox = rtdetr.preprocess(image)
+    found = rtdetr.postprocess(np.array([padding, row], np.float32), letterbox, DetectOptions())
+    assert array.shape == (1, 3, 64, 96)
+    assert letterbox == Letterbox.stretch((400, 800), (64, 96))
+    assert np.allclose(found.boxes, [[300, 0, 500, 200]])
+    assert (found.scores.tolist(), found.class_ids.tolist()) == ([0.75], [2])
+
+
+def test_a_fixed_batch_is_filled_with_black_images() -> None:
+    array, _ = detector(rows=3).preprocess(np.full((320, 320, 3), 255, np.uint8))
+    assert array.shape == (3, 3, 320, 320)
+    assert (array[0] == 1).all()
+    assert not array[1:].any()
+
+
+def test_classes_that_the_model_does_not_have_are_dropped() -> None:
+    rows = np.array([[10, 10, 20, 20, 0.9, 3], [10, 10, 20, 20, 0.8, -1], [10, 10, 20, 20, 0.7, 2]], np.float32)
+    assert detector(layout=Layout.ROWS).postprocess(rows, ALONE, DetectOptions()).class_ids.tolist() == [2]
 
 
 def test_half_precision_answers_are_read() -> None:
