@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 
 from pasarela_server.errors import BackendFailure, DeadlineExpired, QueueFull, RequestCancelled, ServerStopping
+from pasarela_server.observability.record import RequestRecord
+from pasarela_server.observability.statistics import Statistics
 from pasarela_server.request import Timings
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -41,12 +43,27 @@ class Outcome:
 
 
 class Metrics:
-    """The server's metrics, in a registry of their own. Thread-safe."""
+    """The server's metrics, in a registry of their own, and the one place where requests are measured. Thread-safe."""
 
-    def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
+    def __init__(
+        self,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+        statistics: Statistics | None = None,
+        listeners: Iterable[Callable[[RequestRecord], None]] = (),
+    ) -> None:
+        """Builds the metrics.
+
+        Args:
+            clock_ns: A monotonic clock.
+            statistics: Told of every request; knows the executions, which are reported to it.
+            listeners: Told of every request too, on the thread that answered it: must neither block nor raise.
+        """
         self._clock_ns = clock_ns
+        self._statistics = Statistics() if statistics is None else statistics
+        self._listeners = (self._statistics.request, *listeners)
         self._registry = CollectorRegistry()
         self._counters: list[str] = []
+        self._by_version: list[Gauge | Histogram] = []
         self._success = self._counter("nv_inference_request_success", "Requests that were answered")
         self._failure = self._counter("nv_inference_request_failure", "Requests that failed", "reason")
         self._inferences = self._counter("nv_inference_count", "Inferences: a request of n rows counts n times")
@@ -56,56 +73,79 @@ class Metrics:
         self._input = self._counter("nv_inference_compute_input_duration_us", "Time spent on preparing inputs")
         self._infer = self._counter("nv_inference_compute_infer_duration_us", "Time spent in the backend")
         self._output = self._counter("nv_inference_compute_output_duration_us", "Time spent on outputs")
-        self._open = Gauge(
-            "pasarela_open_requests", "Requests that are being answered", _LABELS, registry=self._registry
+        self._pending = self._gauge("nv_inference_pending_request_count", "Requests that wait for an instance")
+        self._load = self._gauge("nv_model_load_duration_secs", "Time that loading the version took")
+        self._open = self._gauge("pasarela_open_requests", "Requests that are being answered")
+        self._stage = self._histogram(
+            "pasarela_request_stage_seconds", "Time of a request by stage", _STAGES_S, "stage"
         )
-        self._stage = Histogram(
-            "pasarela_request_stage_seconds",
-            "Time of a request by stage",
-            (*_LABELS, "stage"),
-            buckets=_STAGES_S,
-            registry=self._registry,
+        self._batch_rows = self._histogram(
+            "pasarela_batch_rows", "Rows of the batch that a request travelled in", _ROWS
         )
-        self._batch_rows = Histogram(
-            "pasarela_batch_rows",
-            "Rows of the batch that a request travelled in",
-            _LABELS,
-            buckets=_ROWS,
-            registry=self._registry,
-        )
+
+    def _gauge(self, name: str, documentation: str, *labels: str) -> Gauge:
+        gauge = Gauge(name, documentation, (*_LABELS, *labels), registry=self._registry)
+        self._by_version.append(gauge)
+        return gauge
 
     def _counter(self, name: str, documentation: str, *labels: str) -> Gauge:
         """A counter of exactly that name: the library's own Counter would append `_total` to it."""
         self._counters.append(name)
-        return Gauge(name, documentation, (*_LABELS, *labels), registry=self._registry)
+        return self._gauge(name, documentation, *labels)
+
+    def _histogram(self, name: str, documentation: str, buckets: Sequence[float], *labels: str) -> Histogram:
+        histogram = Histogram(name, documentation, (*_LABELS, *labels), buckets=buckets, registry=self._registry)
+        self._by_version.append(histogram)
+        return histogram
+
+    @property
+    def statistics(self) -> Statistics:
+        """What each version has done."""
+        return self._statistics
 
     @contextlib.contextmanager
-    def request(self, model: str, version: int) -> Iterator[Outcome]:
+    def request(self, model: str, version: int, request_id: str = "") -> Iterator[Outcome]:
         """Measures one request of a model that exists; the block fills in what came of it."""
         labels = (model, str(version))
         outcome = Outcome()
+        failed = True
         started_ns = self._clock_ns()
         self._open.labels(*labels).inc()
         try:
             yield outcome
+            failed = False
         except BaseException as error:
             self._failure.labels(*labels, failure_reason(error)).inc()
             raise
-        else:
-            self._succeeded(labels, outcome, self._clock_ns() - started_ns)
         finally:
             self._open.labels(*labels).dec()
+            timings = Timings() if failed else outcome.timings
+            record = RequestRecord(
+                model, version, request_id, started_ns, self._clock_ns(), outcome.rows, timings, failed
+            )
+            if not failed:
+                self._succeeded(labels, record)
+            for listener in self._listeners:
+                listener(record)
 
-    def _succeeded(self, labels: tuple[str, str], outcome: Outcome, duration_ns: int) -> None:
-        timings = outcome.timings
+    def loaded(self, model: str, version: int, seconds: float) -> None:
+        """Says how long loading a version took."""
+        self._load.labels(model, str(version)).set(seconds)
+
+    def forget(self, model: str, version: int) -> None:
+        """Drops what is known of a version, the statistics included; call it when the version is unloaded."""
+        self._statistics.forget(model, version)
+        for metric in self._by_version:
+            metric.remove_by_labels({"model": model, "version": str(version)})
+
+    def _succeeded(self, labels: tuple[str, str], record: RequestRecord) -> None:
+        timings = record.timings
         self._success.labels(*labels).inc()
-        self._inferences.labels(*labels).inc(outcome.rows)
+        self._inferences.labels(*labels).inc(record.rows)
         if timings.batch_size:
-            # Each request adds its share of the batch, so that the shares of one batch add up to one execution.
-            self._executions.labels(*labels).inc(outcome.rows / timings.batch_size)
             self._batch_rows.labels(*labels).observe(timings.batch_size)
         for counter, stage, ns in (
-            (self._request, "request", duration_ns),
+            (self._request, "request", record.duration_ns),
             (self._queue, "queue", timings.queue_ns),
             (self._input, "preprocess", timings.preprocess_ns),
             (self._infer, "infer", timings.infer_ns),
@@ -114,8 +154,17 @@ class Metrics:
             counter.labels(*labels).inc(ns / 1e3)
             self._stage.labels(*labels, stage).observe(ns / 1e9)
 
-    def exposition(self) -> bytes:
-        """Everything in Prometheus' text format."""
+    def exposition(self, pending: Iterable[tuple[str, int, int]] = ()) -> bytes:
+        """Everything in Prometheus' text format.
+
+        Args:
+            pending: Model, version and how many requests wait for an instance of it.
+        """
+        self._pending.clear()
+        for model, version, count in pending:
+            self._pending.labels(model, str(version)).set(count)
+        for (model, version), count in self._statistics.execution_counts().items():
+            self._executions.labels(model, str(version)).set(count)
         text = re.sub(
             r"^(# \w+ )?\w+_created[ {].*\n", "", generate_latest(self._registry).decode(), flags=re.MULTILINE
         )

@@ -91,7 +91,7 @@ class DetectionService(detection_pb2_grpc.DetectionServiceServicer):
         name = request.model_name
         with self._models.acquire(name, parse_version(name, request.model_version)) as handle:
             version = handle.servable.version
-            with self._metrics.request(name, version) as outcome:
+            with self._metrics.request(name, version, request.id) as outcome:
                 result = await handle.servable.detect(
                     decode_image_source(f"model '{name}'", request.image),
                     decode_options(request.options),

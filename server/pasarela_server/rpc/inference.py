@@ -30,7 +30,7 @@ from pasarela_server.rpc.version import parse_version
 from pasarela_server.tensor import TensorSpec
 
 SERVER_NAME = "pasarela"
-EXTENSIONS = ("classification", "model_configuration", "parameters")
+EXTENSIONS = ("classification", "model_configuration", "parameters", "statistics")
 """Triton's names of the extensions that are really there: clients call what is listed."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -58,7 +58,7 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
         self._server_version = server_version
         self._repository = repository or RepositoryCalls(models)
         self._shared_memory = shared_memory or SharedMemoryCalls()
-        self._statistics = statistics or StatisticsCalls()
+        self._statistics = statistics or StatisticsCalls(models, metrics.statistics)
         self._settings = settings or SettingsCalls()
         self._streams = InferStreams(self._answer, calls.wait_stopping, failures or FailureTable())
 
@@ -204,7 +204,7 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
         deliveries = decode_deliveries(request, regions)
         with (
             self._models.acquire(decoded.model_name, decoded.model_version) as handle,
-            self._metrics.request(decoded.model_name, handle.servable.version) as outcome,
+            self._metrics.request(decoded.model_name, handle.servable.version, decoded.id) as outcome,
         ):
             reply.model_version = str(handle.servable.version)
             response = await handle.servable.infer(decoded)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
@@ -12,6 +13,7 @@ from pasarela_server.errors import BackendFailure, ServingError
 from pasarela_server.request import Timings
 from pasarela_server.scheduling.batch import Batch, BatchAnswer, gather, split
 from pasarela_server.scheduling.batcher import DynamicBatcher
+from pasarela_server.scheduling.execution import Execution, OnExecution, nobody_listens
 from pasarela_server.tensor import Array
 
 _log = logging.getLogger("pasarela_server.scheduling")
@@ -21,12 +23,18 @@ class ModelInstance:
     """Executes a model's batches on a thread of its own, until its batcher is closed and empty."""
 
     def __init__(
-        self, name: str, session: Session, batcher: DynamicBatcher, clock: Callable[[], float] = time.monotonic
+        self,
+        name: str,
+        session: Session,
+        batcher: DynamicBatcher,
+        clock: Callable[[], float] = time.monotonic,
+        on_execution: OnExecution = nobody_listens,
     ) -> None:
         self._name = name
         self._session = session
         self._batcher = batcher
         self._clock = clock
+        self._on_execution = on_execution
         self._thread = threading.Thread(target=self._run, name=f"instance-{name}", daemon=True)
 
     def start(self) -> None:
@@ -43,21 +51,30 @@ class ModelInstance:
 
     def execute(self, batch: Batch) -> None:
         """Runs one batch and resolves each of its futures, with its own rows or with the reason of the failure."""
-        started_s = self._clock()
+        marks_s = [self._clock()]
         try:
-            answers = split(self._session.infer(gather(batch.entries)), batch.entries)
+            inputs = gather(batch.entries)
+            marks_s.append(self._clock())
+            outputs = self._session.infer(inputs)
+            marks_s.append(self._clock())
+            answers = split(outputs, batch.entries)
+            marks_s.append(self._clock())
         except Exception as error:  # noqa: BLE001 - whatever a framework raises, every waiter must hear of it
             self._fail(batch, error)
         else:
-            self._answer(batch, answers, infer_s=self._clock() - started_s)
+            stages_ns = (round((after_s - before_s) * 1e9) for before_s, after_s in itertools.pairwise(marks_s))
+            execution = Execution(batch.rows, *stages_ns)
+            self._on_execution(execution)
+            self._answer(batch, answers, execution)
 
-    def _answer(self, batch: Batch, answers: list[Mapping[str, Array]], infer_s: float) -> None:
-        rows = batch.rows
+    def _answer(self, batch: Batch, answers: list[Mapping[str, Array]], execution: Execution) -> None:
         for entry, outputs in zip(batch.entries, answers, strict=True):
             timings = Timings(
+                preprocess_ns=execution.input_ns,
                 queue_ns=round((batch.taken_s - entry.waiting.enqueued_s) * 1e9),
-                infer_ns=round(infer_s * 1e9),
-                batch_size=rows,
+                infer_ns=execution.infer_ns,
+                postprocess_ns=execution.output_ns,
+                batch_size=execution.rows,
             )
             entry.future.set_result(BatchAnswer(outputs, timings))
 

@@ -10,6 +10,7 @@ from pasarela_server.backends.base import Session
 from pasarela_server.errors import InvalidRequest
 from pasarela_server.scheduling.batch import BatchAnswer, Entry, shape_key
 from pasarela_server.scheduling.batcher import DynamicBatcher
+from pasarela_server.scheduling.execution import OnExecution, nobody_listens
 from pasarela_server.scheduling.instance import ModelInstance
 from pasarela_server.scheduling.policy import BatchingPolicy, Waiting
 from pasarela_server.tensor import Array
@@ -30,6 +31,7 @@ class Scheduler:
         *,
         batched: bool = True,
         clock: Callable[[], float] = time.monotonic,
+        on_execution: OnExecution = nobody_listens,
     ) -> None:
         """Builds the scheduler; `start` runs it.
 
@@ -39,6 +41,7 @@ class Scheduler:
             policy: How to batch.
             batched: False if the model's tensors have no batch dimension: then nothing is gathered or split.
             clock: A monotonic clock in seconds.
+            on_execution: Told of each batch that was executed, on the instance's thread: must neither block nor raise.
         """
         if not batched and policy.max_rows != 1:
             raise ValueError(f"model '{name}' has no batch dimension, yet its policy batches {policy.max_rows} rows")
@@ -47,7 +50,9 @@ class Scheduler:
         self._batched = batched
         self._clock = clock
         self._batcher = DynamicBatcher(name, policy, clock)
-        self._instances = tuple(ModelInstance(name, session, self._batcher, clock) for session in sessions)
+        self._instances = tuple(
+            ModelInstance(name, session, self._batcher, clock, on_execution) for session in sessions
+        )
 
     @property
     def waiting(self) -> int:

@@ -135,8 +135,12 @@ async def test_errors_are_answered_in_their_place_and_the_stream_goes_on(faulty,
     ],
 )
 async def test_the_first_error_ends_a_stream_that_asks_for_statuses(faulty, start, code, words):
-    requests = [FAULTY[0], FAULTY[-1], *FAULTY[start:]]
-    replies, error = await read(faulty.inference.ModelStreamInfer(iter(requests), metadata=STATUS))
+    async def requests():
+        for each in (FAULTY[0], FAULTY[-1], FAULTY[start]):
+            yield each
+        await asyncio.Event().wait()  # a client that writes on into an ended stream sees its own failure instead
+
+    replies, error = await read(faulty.inference.ModelStreamInfer(requests(), metadata=STATUS))
 
     assert [reply.infer_response.id for reply in replies] == ["good", "last"], "what came before is delivered"
     assert error.code().name == code

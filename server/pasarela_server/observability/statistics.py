@@ -1,0 +1,196 @@
+"""What each version has done since it was loaded: counts and durations, as Triton's clients read them."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from pasarela_server.observability.record import ExecutionTimes, RequestRecord
+
+
+def wall_clock_ms() -> int:
+    """Milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """How often something happened, and how long that took in all."""
+
+    count: int = 0
+    ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStatistics:
+    """Executions of one batch size."""
+
+    compute_input: Duration
+    compute_infer: Duration
+    compute_output: Duration
+
+
+@dataclass(frozen=True, slots=True)
+class VersionStatistics:
+    """What one version has done."""
+
+    last_inference_ms: int = 0
+    """Milliseconds since the epoch; 0 if there was none."""
+    inference_count: int = 0
+    """Rows of the requests that were answered."""
+    execution_count: int = 0
+    """Batches that were executed."""
+    success: Duration = Duration()
+    """Requests that were answered, from request to response; the stages below count the same requests."""
+    fail: Duration = Duration()
+    queue: Duration = Duration()
+    compute_input: Duration = Duration()
+    compute_infer: Duration = Duration()
+    compute_output: Duration = Duration()
+    batches: Mapping[int, BatchStatistics] = field(default_factory=dict)
+    """By rows, smallest first."""
+
+
+class Statistics:
+    """Counts for every version that was used. Thread-safe; nothing here blocks.
+
+    Versions that execute themselves report each execution. A version that has another one execute for it (a detection
+    model) reports none: each of its requests then counts as its share of the batch that it travelled in.
+    """
+
+    def __init__(self, clock_ms: Callable[[], int] = wall_clock_ms) -> None:
+        self._clock_ms = clock_ms
+        self._lock = threading.Lock()
+        self._tallies: dict[tuple[str, int], _Tally] = {}
+
+    def request(self, record: RequestRecord) -> None:
+        """Counts a request that has ended."""
+        now_ms = self._clock_ms()
+        with self._lock:
+            self._tally(record.model, record.version).add_request(record, now_ms)
+
+    def executed(self, model: str, version: int, execution: ExecutionTimes) -> None:
+        """Counts a batch that a version has executed."""
+        with self._lock:
+            self._tally(model, version).executed.add(
+                execution.rows, 1.0, execution.input_ns, execution.infer_ns, execution.output_ns
+            )
+
+    def forget(self, model: str, version: int) -> None:
+        """Drops what is known of a version; call it when the version is unloaded."""
+        with self._lock:
+            self._tallies.pop((model, version), None)
+
+    def of(self, model: str, version: int) -> VersionStatistics:
+        """What a version has done; all zero for one that was not used."""
+        with self._lock:
+            tally = self._tallies.get((model, version))
+            return VersionStatistics() if tally is None else tally.statistics()
+
+    def execution_counts(self) -> Mapping[tuple[str, int], int]:
+        """Executions by model and version."""
+        with self._lock:
+            return {key: tally.batches.count() for key, tally in self._tallies.items()}
+
+    def _tally(self, model: str, version: int) -> _Tally:
+        return self._tallies.setdefault((model, version), _Tally())
+
+
+class _Sum:
+    """A duration that grows."""
+
+    __slots__ = ("count", "ns")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.ns = 0
+
+    def add(self, ns: int) -> None:
+        self.count += 1
+        self.ns += ns
+
+    def duration(self) -> Duration:
+        return Duration(self.count, self.ns)
+
+
+class _Batches:
+    """Executions by batch size, each counted whole or in shares that add up to a whole."""
+
+    def __init__(self) -> None:
+        self._by_rows: dict[int, tuple[float, float, float, float]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._by_rows)
+
+    def add(self, rows: int, share: float, input_ns: int, infer_ns: int, output_ns: int) -> None:
+        count, inputs, infer, output = self._by_rows.get(rows, (0.0, 0.0, 0.0, 0.0))
+        self._by_rows[rows] = (
+            count + share,
+            inputs + share * input_ns,
+            infer + share * infer_ns,
+            output + share * output_ns,
+        )
+
+    def count(self) -> int:
+        return sum(_whole(count) for count, *_ in self._by_rows.values())
+
+    def statistics(self) -> Mapping[int, BatchStatistics]:
+        return {
+            rows: BatchStatistics(*(Duration(_whole(count), round(ns)) for ns in times))
+            for rows, (count, *times) in sorted(self._by_rows.items())
+        }
+
+
+def _whole(shares: float) -> int:
+    """Executions that shares amount to: an execution of which one share is known has happened."""
+    return math.ceil(shares - 1e-6)
+
+
+class _Tally:
+    """What `Statistics` keeps of one version, under its lock."""
+
+    def __init__(self) -> None:
+        self.executed, self._shared = _Batches(), _Batches()
+        self._success, self._fail = _Sum(), _Sum()
+        self._queue, self._input, self._infer, self._output = _Sum(), _Sum(), _Sum(), _Sum()
+        self._inferences = 0
+        self._last_ms = 0
+
+    @property
+    def batches(self) -> _Batches:
+        """Executions as they were reported; else what the requests say of them."""
+        return self.executed or self._shared
+
+    def add_request(self, record: RequestRecord, now_ms: int) -> None:
+        if record.failed:
+            self._fail.add(record.duration_ns)
+            return
+        timings = record.timings
+        self._last_ms = now_ms
+        self._inferences += record.rows
+        self._success.add(record.duration_ns)
+        self._queue.add(timings.queue_ns)
+        self._input.add(timings.preprocess_ns)
+        self._infer.add(timings.infer_ns)
+        self._output.add(timings.postprocess_ns)
+        if timings.batch_size:
+            share = record.rows / timings.batch_size
+            times = (timings.preprocess_ns, timings.infer_ns, timings.postprocess_ns)
+            self._shared.add(timings.batch_size, share, *times)
+
+    def statistics(self) -> VersionStatistics:
+        return VersionStatistics(
+            last_inference_ms=self._last_ms,
+            inference_count=self._inferences,
+            execution_count=self.batches.count(),
+            success=self._success.duration(),
+            fail=self._fail.duration(),
+            queue=self._queue.duration(),
+            compute_input=self._input.duration(),
+            compute_infer=self._infer.duration(),
+            compute_output=self._output.duration(),
+            batches=self.batches.statistics(),
+        )
