@@ -6,10 +6,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 
 from pasarela_proto import inference_pb2 as pb
 from pasarela_server.errors import InvalidRequest
-from pasarela_server.rpc.tensor_codec import decode_datatype, decode_raw, decode_shape, decode_typed, encode_raw
+from pasarela_server.rpc.tensor_codec import (
+    decode_datatype,
+    decode_raw,
+    decode_shape,
+    decode_typed,
+    encode_raw,
+    has_typed_contents,
+    view_raw,
+)
 from pasarela_server.tensor import DataType
 
 WHERE = "model 'm', input 'x'"
@@ -173,3 +182,63 @@ def test_arrays_leave_row_major_whatever_their_layout(datatype):
 
 def test_big_endian_arrays_leave_little_endian():
     assert encode_raw(DataType.INT32, np.array([1], ">i4")) == b"\x01\x00\x00\x00"
+
+
+TYPED = {
+    DataType.BOOL: "bool_contents",
+    DataType.INT8: "int_contents",
+    DataType.INT16: "int_contents",
+    DataType.INT32: "int_contents",
+    DataType.INT64: "int64_contents",
+    DataType.UINT8: "uint_contents",
+    DataType.UINT16: "uint_contents",
+    DataType.UINT32: "uint_contents",
+    DataType.UINT64: "uint64_contents",
+    DataType.FP32: "fp32_contents",
+    DataType.FP64: "fp64_contents",
+    DataType.BYTES: "bytes_contents",
+}
+
+
+@st.composite
+def tensors(draw, datatypes):
+    """A datatype, and an array of it: any shape, no elements included; any values, not-a-number included."""
+    datatype = draw(st.sampled_from(datatypes))
+    shape = draw(arrays.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4))
+    if datatype is DataType.BYTES:
+        return datatype, draw(arrays.arrays(object, shape, elements=st.binary(max_size=9), fill=st.nothing()))
+    return datatype, draw(arrays.arrays(datatype.numpy, shape))
+
+
+@given(tensors(list(DataType)))
+def test_raw_contents_decode_to_what_was_encoded(tensor):
+    datatype, array = tensor
+    raw = encode_raw(datatype, array)
+
+    decoded = decode_raw(WHERE, datatype, array.shape, raw)
+
+    assert (decoded.dtype, decoded.shape) == (array.dtype, array.shape)
+    np.testing.assert_array_equal(decoded, array)
+    assert encode_raw(datatype, decoded) == raw, "bit by bit, whichever not-a-number it is"
+    assert bytes(view_raw(datatype, array)) == raw
+    assert bytes(view_raw(datatype, array.T)) == encode_raw(datatype, array.T)
+
+
+@given(tensors(list(TYPED)))
+def test_typed_contents_decode_to_what_was_in_them(tensor):
+    datatype, array = tensor
+    contents = pb.InferTensorContents(**{TYPED[datatype]: array.ravel().tolist()})
+    received = pb.InferTensorContents.FromString(contents.SerializeToString())
+
+    decoded = decode_typed(WHERE, datatype, array.shape, received)
+
+    assert (decoded.dtype, decoded.shape) == (array.dtype, array.shape)
+    np.testing.assert_array_equal(decoded, array)
+    assert has_typed_contents(received) == bool(array.size)
+
+
+def test_a_view_of_contiguous_elements_is_no_copy():
+    array = np.float32([[1, 2], [3, 4]])
+    view = view_raw(DataType.FP32, array)
+    array[0, 0] = 9
+    assert np.frombuffer(view, np.float32)[0] == 9
