@@ -26,8 +26,9 @@ from pasarela_server.errors import InvalidModel
 from pasarela_server.observability.http import MetricsServer, Page, text_page
 from pasarela_server.observability.metrics import CONTENT_TYPE, Metrics
 from pasarela_server.observability.startup import ModelLine, StartupReport, next_command
-from pasarela_server.repository.manager import ManagerOptions, ModelManager
+from pasarela_server.repository.manager import ControlMode, ManagerOptions, ModelManager
 from pasarela_server.repository.pipeline import ImageLimits
+from pasarela_server.repository.poll import Poller
 from pasarela_server.repository.readiness import IndexEntry
 from pasarela_server.repository.scan import scan
 from pasarela_server.repository.servable import State
@@ -36,8 +37,9 @@ from pasarela_server.rpc.calls import OpenCalls
 from pasarela_server.rpc.detection import DetectionService
 from pasarela_server.rpc.health import HealthService, health_states
 from pasarela_server.rpc.inference import InferenceService
+from pasarela_server.rpc.repository import RepositoryCalls
 from pasarela_server.rpc.server import SERVICES, build_server, listen
-from pasarela_server.rpc.status import FailureTable
+from pasarela_server.rpc.status import FailureTable, status_codes
 
 _log = logging.getLogger("pasarela_server")
 
@@ -55,7 +57,8 @@ def run(config: ServerConfig) -> int:
     """
     cv2.setNumThreads(1)  # images are spread over the pool's threads already
     try:
-        scan(config.model_repository, allow_empty=config.allow_empty_repository)
+        explicit = config.model_control_mode == ControlMode.EXPLICIT.value
+        scan(config.model_repository, allow_empty=config.allow_empty_repository or explicit)
         loading = asyncio.run(_serve(config))
     except (InvalidModel, PortUnavailable) as error:
         sys.stderr.write(f"pasarela-server: error: {error}\n")
@@ -76,7 +79,7 @@ async def _serve(config: ServerConfig) -> bool:
     """
     loop = asyncio.get_running_loop()
     stop = _stop_signal(loop)
-    metrics, failures, calls, health = Metrics(), FailureTable(), OpenCalls(), HealthService()
+    metrics, failures, calls, health = Metrics(), _failures(config), OpenCalls(), HealthService()
     images = ThreadPoolExecutor(config.cpu_threads, thread_name_prefix="images")
 
     def publish_health() -> None:
@@ -89,6 +92,9 @@ async def _serve(config: ServerConfig) -> bool:
         config.cpu_threads,
         on_change=lambda _: _post(loop, publish_health),
         options=ManagerOptions(
+            control=ControlMode(config.model_control_mode),
+            load_models=config.load_model,
+            settle_s=config.repository_settle_secs,
             load_threads=config.model_load_thread_count,
             allow_empty=config.allow_empty_repository,
             strict_readiness=config.strict_readiness,
@@ -96,7 +102,13 @@ async def _serve(config: ServerConfig) -> bool:
         ),
     )
     server = build_server(
-        InferenceService(models, calls, metrics, metadata.version("pasarela-server")),
+        InferenceService(
+            models,
+            calls,
+            metrics,
+            metadata.version("pasarela-server"),
+            repository=RepositoryCalls(models, models),
+        ),
         DetectionService(models, calls, metrics, failures),
         health,
         failures,
@@ -107,6 +119,7 @@ async def _serve(config: ServerConfig) -> bool:
     await server.start()
     if pages is not None:
         pages.start()
+    poller = Poller(models.poll, config.repository_poll_secs)
     loaded = _load(models, loop)
     await asyncio.wait((stop, loaded), return_when=asyncio.FIRST_COMPLETED)
     if loaded.done():
@@ -115,15 +128,23 @@ async def _serve(config: ServerConfig) -> bool:
         publish_health()
         sys.stdout.write(_report(config, models, grpc_port, None if pages is None else pages.port).text())
         sys.stdout.flush()
+        if config.model_control_mode == ControlMode.POLL.value:
+            poller.start()
     await stop
     await _drain(server, calls, health, config.exit_timeout_secs)
     if pages is not None:
         pages.close()
     if not loaded.done():
         return True
+    if not await asyncio.to_thread(poller.stop, _LAST_BYTES_S):
+        return True
     await asyncio.to_thread(models.close, _LAST_BYTES_S)
     images.shutdown()
     return False
+
+
+def _failures(config: ServerConfig) -> FailureTable:
+    return FailureTable(status_codes(queue_full=grpc.StatusCode[config.queue_full_status.upper()]))
 
 
 async def _drain(server: grpc.aio.Server, calls: OpenCalls, health: HealthService, timeout_s: float) -> None:

@@ -53,7 +53,9 @@ def parse_command_line(
     if unknown:
         parser.error(_unknown(unknown[0]))
     try:
-        return resolve({name: text for name, text in vars(said).items() if text is not None}, environment)
+        texts = {name: text for name, text in vars(said).items() if text is not None}
+        joined = {name: ",".join(text) if isinstance(text, list) else text for name, text in texts.items()}
+        return resolve(joined, environment)
     except InvalidSetting as wrong:
         parser.error(str(wrong))
 
@@ -69,10 +71,12 @@ def _parser(program: str) -> _Parser:
     )
     group = parser.add_argument_group("flags")
     for setting in settings():
+        is_list = setting.metadata["read"] is values.names
         is_switch = setting.metadata["read"] is values.switch
         group.add_argument(
             flag(setting.name),
             metavar=setting.metadata["value"],
+            action="append" if is_list else "store",
             help=_help(setting),
             nargs="?" if is_switch else None,
             const="true" if is_switch else None,
@@ -82,7 +86,7 @@ def _parser(program: str) -> _Parser:
 
 def _help(setting: Field[Any]) -> str:
     text = str(setting.metadata["help"])
-    if setting.default is not MISSING and setting.default != "":
+    if setting.default is not MISSING and setting.default not in ("", ()):
         shown = str(setting.default).lower() if isinstance(setting.default, bool) else str(setting.default)
         text += f" (default: {shown})"
     return f"{text} [{variable(setting.name)}]".replace("%", "%%")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 import re
 
-from google.protobuf import text_format
+from google.protobuf import json_format, text_format
 from google.protobuf.descriptor import Descriptor, EnumDescriptor
 
 from pasarela_proto import model_config_pb2
 from pasarela_server.config.fields import refuse_unsupported
-from pasarela_server.errors import InvalidModel
+from pasarela_server.errors import InvalidModel, InvalidRequest
 
 WrittenConfig = model_config_pb2.ModelConfig
 """A configuration as it was written, with nothing filled in."""
@@ -40,6 +40,26 @@ def parse_model_config(text: str, source: str) -> WrittenConfig:
         raise InvalidModel(f"{where}: {_explain(str(error))}") from error
     refuse_unsupported(config, source)
     return config
+
+
+def json_to_pbtxt(text: str, model: str) -> str:
+    """The text of a config.pbtxt that says what a configuration in JSON does, as clients send it to load a model.
+
+    Args:
+        text: A ModelConfig in protobuf's JSON form; Triton's clients send the one that they got from ModelConfig.
+        model: The model's name, for messages.
+
+    Raises:
+        InvalidRequest: It is no JSON, or none of a ModelConfig; the message says where.
+    """
+    config = WrittenConfig()
+    try:
+        json_format.Parse(text, config)
+    except json_format.ParseError as error:
+        raise InvalidRequest(
+            f"model {model!r}: parameter 'config' is no model configuration in JSON: {error}"
+        ) from error
+    return text_format.MessageToString(config)
 
 
 def _explain(message: str) -> str:

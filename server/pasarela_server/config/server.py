@@ -38,6 +38,35 @@ class ServerConfig:
     allow_empty_repository: bool = field(
         default=False, metadata=_says(values.switch, "BOOL", "start, and be ready, with no model at all")
     )
+    model_control_mode: str = field(
+        default="none",
+        metadata=_says(
+            values.one_of("none", "explicit", "poll"),
+            "MODE",
+            "none: load everything at the start and change nothing; poll: follow what changes in the repository; "
+            "explicit: load what --load-model names, then what clients ask for",
+        ),
+    )
+    load_model: tuple[str, ...] = field(
+        default=(),
+        metadata=_says(
+            values.names,
+            "NAME",
+            "with explicit: a model to load at the start; may be given more than once, * loads all of them",
+        ),
+    )
+    repository_poll_secs: int = field(
+        default=15,
+        metadata=_says(values.whole_number(1), "SECONDS", "with poll: how often to look at the repository"),
+    )
+    repository_settle_secs: int = field(
+        default=2,
+        metadata=_says(
+            values.whole_number(0),
+            "SECONDS",
+            "with poll: how long a version's files must have stayed the same before it counts",
+        ),
+    )
     grpc_address: str = field(
         default="0.0.0.0",  # noqa: S104 - as tritonserver does, and the help says it
         metadata=_says(
@@ -88,6 +117,15 @@ class ServerConfig:
     max_image_pixels: int = field(
         default=64_000_000,
         metadata=_says(values.whole_number(1), "PIXELS", "largest image, width times height, that is decoded"),
+    )
+    queue_full_status: str = field(
+        default="unavailable",
+        metadata=_says(
+            values.one_of("unavailable", "resource_exhausted"),
+            "STATUS",
+            "what a client is told when a model's queue is full: unavailable, as tritonserver does, or "
+            "resource_exhausted, which no client takes as a reason to try again at once",
+        ),
     )
     log_verbose: int = field(
         default=0,

@@ -30,6 +30,23 @@ def address(text: str) -> str:
     return host
 
 
+def names(text: str) -> tuple[str, ...]:
+    """Reads names with commas between them."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    """A reader of one of a few words, in any case of letters."""
+
+    def read(text: str) -> str:
+        word = text.strip().lower()
+        if word not in choices:
+            raise ValueError(f"expected one of {', '.join(choices)}")
+        return word
+
+    return read
+
+
 def folder(text: str) -> Path:
     """Reads a path; whether there is something behind it shows when it is opened."""
     if not text.strip():

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from pasarela_server.config.model import ModelConfig
+from pasarela_server.repository.override import LoadOverride
 from pasarela_server.repository.readiness import IndexEntry
 from pasarela_server.repository.servable import Handle
 from pasarela_server.request import VersionName
@@ -51,4 +52,20 @@ class Models(Protocol):
             ModelNotFound: There is none of that name or version.
             ModelUnavailable: It is not loaded.
         """
+        ...
+
+    def labels(self, name: str) -> Mapping[str, int]:
+        """Names of versions of a model; empty for one that does not exist."""
+        ...
+
+
+class ModelControl(Protocol):
+    """Loading and unloading; `repository.manager.ModelManager` does it. Every call blocks: not for the event loop."""
+
+    def load(self, name: str, override: LoadOverride | None) -> None:
+        """Loads a model, or loads it anew if it has changed. Raises as `ModelManager.load`."""
+        ...
+
+    def unload(self, name: str, *, with_dependents: bool) -> None:
+        """Takes a model out of service. Raises as `ModelManager.unload`."""
         ...
