@@ -1,17 +1,29 @@
 """NVIDIA's client places tensors in shared memory, and asks for outputs as classes."""
 
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
+PAGE = Path(__file__).parents[2] / "docs" / "shared-memory.md"
 CLIENT = "tritonclient.grpc"
 SHARED = pytest.mark.compatible(CLIENT, "system shared memory")
 CUDA = pytest.mark.compatible(CLIENT, "CUDA shared memory", "not offered")
 
 
 @pytest.fixture(scope="module")
-def answers(start_server, repository, run_client, image):
-    """What the client got, in one run, from a server of its own: regions belong to a server, not to a client."""
+def own_server(start_server, repository):
+    """A server of its own: regions belong to a server, not to a client."""
     with start_server(repository) as server:
-        return run_client("tritonclient_shared_memory", server.address, image)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def answers(own_server, run_client, image):
+    """What the client got, in one run."""
+    return run_client("tritonclient_shared_memory", own_server.address, image)
 
 
 @SHARED
@@ -102,3 +114,13 @@ def test_the_best_of_each_row_come_as_text(answers):
 @pytest.mark.compatible(CLIENT, "classification")
 def test_a_count_below_one_is_refused(answers):
     assert answers["classification"]["negative"]["status"] == "StatusCode.INVALID_ARGUMENT"
+
+
+@SHARED
+def test_the_documents_example_runs_as_it_stands(own_server):
+    (example,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert "127.0.0.1:8001" in example
+    code = example.replace("127.0.0.1:8001", own_server.address)
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("(1, 17, 2100) ")
