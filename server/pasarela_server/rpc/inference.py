@@ -14,7 +14,9 @@ from pasarela_proto import inference_pb2 as pb
 from pasarela_proto import inference_pb2_grpc
 from pasarela_server.config import model
 from pasarela_server.config.proto import to_proto
+from pasarela_server.observability.logging import LogControl
 from pasarela_server.observability.metrics import Metrics
+from pasarela_server.observability.tracing import Tracer
 from pasarela_server.request import InferRequest
 from pasarela_server.rpc.calls import OpenCalls
 from pasarela_server.rpc.codec import decode_request, encode_response
@@ -30,7 +32,7 @@ from pasarela_server.rpc.version import parse_version
 from pasarela_server.tensor import TensorSpec
 
 SERVER_NAME = "pasarela"
-EXTENSIONS = ("classification", "model_configuration", "parameters", "statistics")
+EXTENSIONS = ("classification", "logging", "model_configuration", "parameters", "statistics", "trace")
 """Triton's names of the extensions that are really there: clients call what is listed."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -59,7 +61,7 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
         self._repository = repository or RepositoryCalls(models)
         self._shared_memory = shared_memory or SharedMemoryCalls()
         self._statistics = statistics or StatisticsCalls(models, metrics.statistics)
-        self._settings = settings or SettingsCalls()
+        self._settings = settings or SettingsCalls(models, LogControl(), Tracer())
         self._streams = InferStreams(self._answer, calls.wait_stopping, failures or FailureTable())
 
     @override

@@ -1,10 +1,11 @@
 """The look of the log."""
 
 import logging
+import re
 
 import pytest
 
-from pasarela_server.observability.logging import configure_logging
+from pasarela_server.observability.logging import LogControl, LogFormat, LogSettings, configure_logging
 
 
 @pytest.fixture(autouse=True)
@@ -35,3 +36,46 @@ def test_configuring_twice_writes_each_line_once(capsys):
     configure_logging()
     logging.getLogger("pasarela_server").info("once")
     assert capsys.readouterr().err.count("once") == 1
+
+
+def written(capsys, settings):
+    configure_logging(0)
+    control = LogControl(0)
+    control.change(settings)
+    assert control.settings == settings
+    for level in ("debug", "info", "warning", "error"):
+        getattr(logging.getLogger("pasarela_server.rpc"), level)("model m")
+    return capsys.readouterr().err.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        pytest.param(LogSettings(), ["INFO", "WARNING", "ERROR"], id="as it was"),
+        pytest.param(LogSettings(info=False), ["WARNING", "ERROR"], id="no info"),
+        pytest.param(LogSettings(warning=False), ["INFO", "ERROR"], id="no warnings"),
+        pytest.param(LogSettings(error=False), ["INFO", "WARNING"], id="no errors"),
+        pytest.param(LogSettings(verbose_level=2), ["DEBUG", "INFO", "WARNING", "ERROR"], id="verbose"),
+        pytest.param(
+            LogSettings(verbose_level=1, info=False, warning=False, error=False), ["DEBUG"], id="verbose alone"
+        ),
+    ],
+)
+def test_each_kind_of_line_has_a_switch(settings, expected, capsys):
+    assert [line.split()[2] for line in written(capsys, settings)] == expected
+
+
+def test_the_standards_format(capsys):
+    line = written(capsys, LogSettings(format=LogFormat.ISO8601))[0]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ INFO    model m", line)
+
+
+def test_a_control_changes_nothing_by_itself_and_leaves_other_handlers_alone():
+    root = logging.getLogger()
+    other = logging.NullHandler()
+    root.addHandler(other)
+    before = list(root.handlers)
+    LogControl(3)
+    assert root.handlers == before
+    LogControl(0).change(LogSettings(info=False))
+    assert root.handlers == before

@@ -11,7 +11,9 @@ from pasarela_proto import detection_pb2_grpc, inference_pb2_grpc
 from pasarela_server.config.model import ModelConfig
 from pasarela_server.detection.detections import Detections
 from pasarela_server.errors import ModelNotFound
+from pasarela_server.observability.logging import LogControl
 from pasarela_server.observability.metrics import Metrics
+from pasarela_server.observability.tracing import Tracer
 from pasarela_server.repository.readiness import IndexEntry
 from pasarela_server.repository.result import DetectResult
 from pasarela_server.repository.servable import Handle, State
@@ -21,6 +23,7 @@ from pasarela_server.rpc.detection import DetectionService
 from pasarela_server.rpc.health import HealthService
 from pasarela_server.rpc.inference import InferenceService
 from pasarela_server.rpc.server import build_server, listen
+from pasarela_server.rpc.settings import SettingsCalls
 from pasarela_server.rpc.status import FailureTable
 from pasarela_server.tensor import DataType, TensorSpec
 
@@ -109,10 +112,14 @@ class FakeModels:
 
 
 @contextlib.asynccontextmanager
-async def serve():
-    models, calls, metrics, failures, health = FakeModels(), OpenCalls(), Metrics(), FailureTable(), HealthService()
+async def serve(trace_file=None):
+    models, calls, failures, health = FakeModels(), OpenCalls(), FailureTable(), HealthService()
+    tracer, log = Tracer(trace_file), LogControl(0, lambda settings: None)
+    metrics = Metrics(listeners=[tracer.request])
     server = build_server(
-        InferenceService(models, calls, metrics, "1.2.3", failures=failures),
+        InferenceService(
+            models, calls, metrics, "1.2.3", failures=failures, settings=SettingsCalls(models, log, tracer)
+        ),
         DetectionService(models, calls, metrics, failures, frames_in_flight=3),
         health,
         failures,
@@ -126,6 +133,8 @@ async def serve():
             servable=models.servable,
             calls=calls,
             metrics=metrics,
+            log=log,
+            tracer=tracer,
             health=health,
             server=server,
             port=port,
@@ -134,10 +143,11 @@ async def serve():
             detection=detection_pb2_grpc.DetectionServiceStub(channel),
         )
     await server.stop(None)
+    tracer.close()
 
 
 @pytest.fixture
-async def served():
+async def served(tmp_path):
     """A running server, its fakes, and stubs that call it."""
-    async with serve() as running:
+    async with serve(tmp_path / "trace.json") as running:
         yield running

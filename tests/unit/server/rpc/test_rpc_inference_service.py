@@ -163,7 +163,7 @@ async def test_metadata(served):
     model = await served.inference.ModelMetadata(pb.ModelMetadataRequest(name="m"))
 
     assert (server.name, server.version) == ("pasarela", "1.2.3")
-    assert {"statistics"} <= set(server.extensions), "perf_analyzer calls what is listed"
+    assert {"logging", "statistics", "trace"} <= set(server.extensions), "perf_analyzer calls what is listed"
     assert (model.name, list(model.versions), model.platform) == ("m", ["3"], "fake")
     assert [(tensor.name, tensor.datatype, list(tensor.shape)) for tensor in model.inputs] == [("x", "FP32", [-1, 2])]
     assert [(tensor.name, tensor.datatype, list(tensor.shape)) for tensor in model.outputs] == [("x", "FP32", [-1, 2])]
@@ -194,7 +194,7 @@ async def test_repository_index(served):
 
 OFFERED = {
     "ServerLive", "ServerReady", "ServerMetadata", "ModelReady", "ModelMetadata", "ModelConfig", "ModelInfer",
-    "ModelStatistics", "ModelStreamInfer", "RepositoryIndex", "SystemSharedMemoryStatus", "SystemSharedMemoryRegister",
+    "LogSettings", "ModelStatistics", "ModelStreamInfer", "TraceSetting", "RepositoryIndex", "SystemSharedMemoryStatus", "SystemSharedMemoryRegister",
     "SystemSharedMemoryUnregister", "CudaSharedMemoryUnregister",
 }  # fmt: skip
 REST = [
