@@ -35,7 +35,9 @@ def run_client(tmp_path_factory):
 
     def run(name, *arguments, python=sys.executable):
         command = [python, str(CLIENTS / f"{name}.py"), *map(str, arguments)]
-        ended = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | offline, cwd=home)
+        ended = subprocess.run(
+            command, capture_output=True, text=True, check=False, env=os.environ | offline, cwd=home, timeout=110
+        )
         assert ended.returncode == 0, ended.stderr
         return json.loads(ended.stdout.splitlines()[-1])
 
