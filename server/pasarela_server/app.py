@@ -24,9 +24,13 @@ from pasarela_server.config.plan import DETECTION
 from pasarela_server.config.server import ServerConfig
 from pasarela_server.errors import InvalidModel
 from pasarela_server.observability.http import MetricsServer, Page, text_page
+from pasarela_server.observability.logging import LogControl
 from pasarela_server.observability.metrics import CONTENT_TYPE, Metrics
 from pasarela_server.observability.startup import ModelLine, StartupReport, next_command
-from pasarela_server.repository.manager import ControlMode, ManagerOptions, ModelManager
+from pasarela_server.observability.statistics import Statistics
+from pasarela_server.observability.tracing import Tracer
+from pasarela_server.repository.control import ControlMode
+from pasarela_server.repository.manager import ManagerOptions, ModelManager
 from pasarela_server.repository.pipeline import ImageLimits
 from pasarela_server.repository.poll import Poller
 from pasarela_server.repository.readiness import IndexEntry
@@ -39,6 +43,7 @@ from pasarela_server.rpc.health import HealthService, health_states
 from pasarela_server.rpc.inference import InferenceService
 from pasarela_server.rpc.repository import RepositoryCalls
 from pasarela_server.rpc.server import SERVICES, build_server, listen
+from pasarela_server.rpc.settings import SettingsCalls
 from pasarela_server.rpc.status import FailureTable, status_codes
 
 _log = logging.getLogger("pasarela_server")
@@ -79,7 +84,9 @@ async def _serve(config: ServerConfig) -> bool:
     """
     loop = asyncio.get_running_loop()
     stop = _stop_signal(loop)
-    metrics, failures, calls, health = Metrics(), _failures(config), OpenCalls(), HealthService()
+    statistics, tracer = Statistics(), Tracer()
+    metrics = Metrics(statistics=statistics, listeners=[tracer.request])
+    failures, calls, health = _failures(config), OpenCalls(), HealthService()
     images = ThreadPoolExecutor(config.cpu_threads, thread_name_prefix="images")
 
     def publish_health() -> None:
@@ -107,7 +114,9 @@ async def _serve(config: ServerConfig) -> bool:
             calls,
             metrics,
             metadata.version("pasarela-server"),
-            repository=RepositoryCalls(models, models),
+            repository=RepositoryCalls(models, models.control),
+            settings=SettingsCalls(models, LogControl(config.log_verbose), tracer),
+            failures=failures,
         ),
         DetectionService(models, calls, metrics, failures),
         health,
@@ -132,6 +141,7 @@ async def _serve(config: ServerConfig) -> bool:
             poller.start()
     await stop
     await _drain(server, calls, health, config.exit_timeout_secs)
+    await asyncio.to_thread(tracer.close)
     if pages is not None:
         pages.close()
     if not loaded.done():
