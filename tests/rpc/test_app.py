@@ -39,11 +39,15 @@ class GatedManager:
         self.may_answer = asyncio.Event()
         self.began = asyncio.Event()
         self.loaded = self.closed = False
+        self.control = None
 
     def load_all(self):
         self.may_load.wait()
         self.loaded = True
         self.on_change("m")
+
+    def poll(self):
+        return None
 
     def ready(self):
         return self.loaded

@@ -15,7 +15,7 @@ from pasarela_server.repository.catalogue import Catalogue, Model
 from pasarela_server.repository.desired import DesiredModel, desire
 from pasarela_server.repository.servable import Loaded, State, Status, VersionSlot
 from pasarela_server.repository.versions import NO_VERSION, Standing, plan_versions, versions_to_retire
-from pasarela_server.repository.watch import Look
+from pasarela_server.repository.watch import SETTLING, Look
 
 _LOG = logging.getLogger("pasarela_server.repository")
 _UNEXPECTED = "loading it failed unexpectedly; the server's log says how"
@@ -211,14 +211,14 @@ class ModelLifecycle:
     def _retire(self, numbers: Iterable[int]) -> None:
         slots = self._model().slots
         for number in sorted(numbers):
-            _LOG.info("model %s version %d: is unloaded", self._name, number)
+            _LOG.info("model %s version %d: unloaded", self._name, number)
             slots[number].retire()
 
     def _remark(self, look: Look, content: Mapping[int, str]) -> None:
         """Says of each version that answers why what lies on disk does not, or nothing."""
         slots = self._model().slots
         for number in self._answering():
-            if number in look.waiting:
+            if look.waiting.get(number, SETTLING) != SETTLING:
                 self._say_once(number, f"what lies on disk now is not served: {look.waiting[number]}")
             elif content.get(number) == slots[number].content:
                 slots[number].remark("")

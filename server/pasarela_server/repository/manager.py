@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import enum
 import logging
-import shutil
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pasarela_server.backends.base import BackendLoader
 from pasarela_server.config.model import ModelConfig
-from pasarela_server.errors import InvalidModel, InvalidRequest, LoadFailed, ModelUnavailable, ServingError
+from pasarela_server.errors import InvalidModel, ServingError
 from pasarela_server.repository.catalogue import Catalogue
+from pasarela_server.repository.control import ControlMode, ModelControl
 from pasarela_server.repository.desired import DesiredModel, desire
 from pasarela_server.repository.fingerprint import mark_files
 from pasarela_server.repository.lifecycle import FilesChanged, ModelLifecycle
 from pasarela_server.repository.load import load_raw
 from pasarela_server.repository.load_detection import load_detection
-from pasarela_server.repository.override import LoadOverride, place_override
 from pasarela_server.repository.pipeline import ImageLimits
 from pasarela_server.repository.readiness import IndexEntry, is_ready
 from pasarela_server.repository.scan import ModelOnDisk, scan
@@ -33,17 +30,6 @@ from pasarela_server.request import VersionName
 _LOG = logging.getLogger("pasarela_server.repository")
 _NEVER_LOADED = Status(State.UNKNOWN)
 _MISSING = Status(State.UNAVAILABLE, "it should be loaded at the start, and is not in the repository")
-
-
-class ControlMode(enum.Enum):
-    """Who decides what is loaded; the value is the flag's."""
-
-    NONE = "none"
-    """Everything, when the server starts; nothing changes afterwards."""
-    EXPLICIT = "explicit"
-    """What the flags name, and then what clients ask for."""
-    POLL = "poll"
-    """Everything, and whatever changes in the repository while the server runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +85,16 @@ class ModelManager:
         self._looking = threading.Lock()
         """Held while the watcher is used, never while something is loaded."""
         self._lifecycles: dict[str, ModelLifecycle] = {}
-        self._overrides: dict[str, Path] = {}
-        """By model that a client sent itself: the folder that holds it instead of the repository."""
+        self.control = ModelControl(
+            options.control,
+            self._catalogue,
+            find=lambda: scan(root, allow_empty=True),
+            bring_up=self._bring_up_one,
+            withdraw=self._withdraw,
+        )
+        """Loads and unloads for clients, where the control mode lets them."""
         self._loaded = False
+        self._stopped = threading.Event()
 
     def load_all(self) -> None:
         """Scans the repository and loads what the control mode says. Blocks until each model is READY or has failed.
@@ -121,9 +114,7 @@ class ModelManager:
             for name in sorted(names - {"*"} - {model.name for model in found}):
                 _LOG.error("model %s, which should be loaded at the start, is not in the repository", name)
                 self._catalogue.change(name, lambda known: replace(known, problem=_MISSING, promised=True))
-        with self._looking:
-            looks = self._watcher.look(wanted)
-        self._bring_up(looks, starting=True)
+        self._bring_up(self._first_look(wanted), starting=True)
         self._loaded = True
         for name in self._catalogue.names():
             self._on_change(name)
@@ -151,55 +142,6 @@ class ModelManager:
                 _LOG.info("model %s is not in the repository any more: it is unloaded", look.name)
                 self._lifecycle(look.name).withdraw(None)
         return due_s
-
-    def load(self, name: str, override: LoadOverride | None = None) -> None:
-        """Loads a model as it lies on disk now, or as a client sent it; what has not changed is not loaded anew.
-
-        A detection model brings the model that it runs with it. Blocks until the model is READY.
-
-        Args:
-            name: The model.
-            override: A configuration, and files, to use instead of those in the repository.
-
-        Raises:
-            ModelUnavailable: The control mode leaves this to others.
-            InvalidRequest: There is no such model, or the override cannot be understood.
-            LoadFailed: It cannot be loaded; with the reason. What answered before goes on to do so.
-        """
-        self._require_explicit("load")
-        found = self._find(name, override)
-        try:
-            desired = desire(found)
-        except ServingError as error:
-            raise LoadFailed(f"model {name!r} cannot be loaded: {error}") from error
-        if desired.runs_model and not self._catalogue.model_ready(desired.runs_model):
-            self.load(desired.runs_model)
-        with self._looking:
-            look = self._watcher.look_at(found)
-        self._lifecycle(name).bring_up(look, again=True)
-        self._require_loaded(name, look)
-
-    def unload(self, name: str, *, with_dependents: bool = False) -> None:
-        """Takes a model out of service. Requests in flight finish; it does not wait for them.
-
-        Args:
-            name: The model; one that is not loaded is left as it is.
-            with_dependents: Whether the model that a detection model runs goes too.
-
-        Raises:
-            ModelUnavailable: The control mode leaves this to others.
-            InvalidRequest: There is no such model.
-        """
-        self._require_explicit("unload")
-        if self._catalogue.get(name) is None:
-            raise InvalidRequest(f"there is no model {name!r} to unload; there are {self._known()}")
-        runs = ""
-        if with_dependents:
-            runs = desire(self._find(name, None)).runs_model
-        self._lifecycle(name).withdraw(_NEVER_LOADED)
-        self._drop_override(name)
-        if runs and self._catalogue.get(runs) is not None:
-            self._lifecycle(runs).withdraw(_NEVER_LOADED)
 
     def acquire(self, name: str, version: VersionName = None) -> Handle:
         """Pins a version for one request; see `Catalogue.acquire`."""
@@ -239,6 +181,7 @@ class ModelManager:
         Args:
             timeout_s: How long requests may take to their end. After that those that still wait fail.
         """
+        self._stopped.set()
         self._catalogue.stop()
         until_s = time.monotonic() + timeout_s
         slots: list[VersionSlot] = []
@@ -251,12 +194,22 @@ class ModelManager:
             if not slot.wait_closed(max(0.0, until_s - time.monotonic())):
                 slot.abandon()
         self._threads.shutdown(wait=False, cancel_futures=True)
-        for name in list(self._overrides):
-            self._drop_override(name)
+        self.control.close()
 
     @property
     def _explicit(self) -> bool:
         return self._options.control is ControlMode.EXPLICIT
+
+    def _first_look(self, wanted: Sequence[ModelOnDisk]) -> tuple[Look, ...]:
+        """What to start with. Waits once for what has just been written: most of it will be whole by then."""
+        with self._looking:
+            looks = self._watcher.look(wanted)
+            due_s = self._watcher.due_s
+        if due_s is None or self._stopped.wait(due_s):
+            return looks
+        names = {model.name for model in wanted}
+        with self._looking:
+            return self._watcher.look([model for model in scan(self._root, allow_empty=True) if model.name in names])
 
     def _bring_up(self, looks: Collection[Look], *, starting: bool = False) -> None:
         """Models side by side; those that run other models after these."""
@@ -287,72 +240,16 @@ class ModelManager:
             raise FilesChanged("its files changed while they were loaded; it is tried again at the next look")
         return loaded
 
-    def _find(self, name: str, override: LoadOverride | None) -> ModelOnDisk:
-        """The model as it is to be loaded.
+    def _bring_up_one(self, found: ModelOnDisk) -> Look:
+        """For the control: one model as it is found now; what failed before is tried again."""
+        with self._looking:
+            look = self._watcher.look_at(found)
+        self._lifecycle(found.name).bring_up(look, again=True)
+        return look
 
-        Raises:
-            InvalidRequest: There is none of that name, or the override cannot be understood.
-        """
-        if override is not None:
-            return self._place(name, override)
-        found = {model.name: model for model in self._scan()}
-        if name not in found:
-            raise InvalidRequest(f"there is no model {name!r} in the repository; there are {_names(found)}")
-        return found[name]
-
-    def _place(self, name: str, override: LoadOverride) -> ModelOnDisk:
-        if not override.files:
-            found = self._find(name, None)
-            return replace(found, config_text=override.config_text)
-        folder = Path(tempfile.mkdtemp(prefix="pasarela-model-"))
-        try:
-            place_override(folder, name, override)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-        self._drop_override(name)
-        self._overrides[name] = folder
-        (found,) = scan(folder)
-        return found
-
-    def _drop_override(self, name: str) -> None:
-        """Frameworks have read the files, and map none of them."""
-        folder = self._overrides.pop(name, None)
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-
-    def _scan(self) -> Sequence[ModelOnDisk]:
-        try:
-            return scan(self._root, allow_empty=True)
-        except InvalidModel as error:
-            raise LoadFailed(str(error)) from error
-
-    def _require_explicit(self, what: str) -> None:
-        if not self._explicit:
-            raise ModelUnavailable(
-                f"clients may not {what} models while the control mode is {self._options.control.value!r}; start the "
-                "server with --model-control-mode explicit"
-            )
-
-    def _require_loaded(self, name: str, look: Look) -> None:
-        """Raises LoadFailed unless what was asked for answers now, as it lies on disk."""
-        model = self._catalogue.get(name)
-        if model is None:
-            return
-        slots = model.slots.values()
-        if any(slot.status.state is State.READY for slot in slots):
-            stale = [slot.status.reason for slot in slots if slot.status.state is State.READY and slot.status.reason]
-            stale += [slot.status.reason for slot in slots if slot.number > max(self.ready_versions(name))]
-            if stale:
-                raise LoadFailed(f"model {name!r}: what answered before goes on to do so: {stale[0]}")
-            return
-        reasons = [model.problem.reason] if model.problem is not None else []
-        reasons += [f"version {slot.number}: {slot.status.reason}" for slot in slots if slot.status.reason]
-        reasons += [f"version {number}: {why}" for number, why in look.waiting.items()]
-        raise LoadFailed(f"model {name!r} cannot be loaded: {'; '.join(reasons) or 'it has no version'}")
-
-    def _known(self) -> str:
-        return _names(self._catalogue.names())
+    def _withdraw(self, name: str) -> None:
+        """For the control: a model leaves, and stays in the index by its name."""
+        self._lifecycle(name).withdraw(_NEVER_LOADED)
 
 
 def _runs_another(model: ModelOnDisk | None) -> bool:
@@ -361,7 +258,3 @@ def _runs_another(model: ModelOnDisk | None) -> bool:
         return model is not None and desire(model).is_detection
     except ServingError:
         return False
-
-
-def _names(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names)) or "none"

@@ -13,6 +13,9 @@ from pasarela_server.repository.scan import CONFIG_FILE, ModelOnDisk
 from pasarela_server.repository.settle import Sight, remaining_s, see
 from pasarela_server.repository.version_labels import LABELS_FILE
 
+SETTLING = "its files have just changed; it is taken when they have stayed the same for a while"
+"""Why a version waits of which nothing is wrong."""
+
 _WARMUP_FOLDER = "warmup"
 _FOR_PEOPLE = (".md",)
 """Files beside config.pbtxt that no model reads."""
@@ -95,7 +98,7 @@ class Watcher:
             marks = mark_files(folder)
             age_s = self._wall_clock() - newest_s((*marks, *beside))
             if not self._settled(sights, number, (model.config_text, beside, marks), age_s):
-                waiting[number] = "its files have just changed; it is taken when they have stayed the same for a while"
+                waiting[number] = SETTLING
                 continue
             try:
                 fault, identity = self._read(model, folder, beside, marks)
@@ -112,7 +115,7 @@ class Watcher:
             if self._settled(sights, 0, (model.config_text, beside), age_s):
                 content[0] = combine(model.config_text or "", self._digests.of(model.folder, beside))
             else:
-                waiting[0] = "its configuration has just changed; it is taken when it has stayed the same for a while"
+                waiting[0] = SETTLING
         elsewhere = [number for number in sights if number and number not in model.versions]
         lingering = [number for number in elsewhere if not self._gone(sights, number)]
         return Look(model.name, model, content, waiting, frozenset(lingering))
