@@ -159,7 +159,7 @@ class Catalogue:
         """Every model and version known, by name and version, with state and reason."""
         entries: list[IndexEntry] = []
         for name, model in sorted(self._models.items()):
-            if model.problem is not None:
+            if model.problem is not None and not (model.problem.state is State.UNKNOWN and model.slots):
                 entries.append(IndexEntry(name, None, model.problem.state, model.problem.reason))
             statuses = {number: Status(State.UNAVAILABLE, why) for number, why in model.waiting.items() if number}
             statuses |= {number: slot.status for number, slot in model.slots.items()}

@@ -59,7 +59,7 @@ class ModelManager:
         cpu_threads: int,
         on_change: Callable[[str], None] = lambda _: None,
         options: ManagerOptions = ManagerOptions(),
-        clock: Callable[[], float] = time.monotonic,
+        watcher: Watcher | None = None,
     ) -> None:
         """Builds the manager; `load_all` does the work.
 
@@ -70,7 +70,7 @@ class ModelManager:
             cpu_threads: Cores to plan with.
             on_change: Told the name of a model after each change of state, on the thread that made it: do not block.
             options: How to treat the repository.
-            clock: A monotonic clock in seconds, for what must settle.
+            watcher: Tells what has settled; None builds the one that the options ask for.
         """
         self._root = root
         self._loaders = loaders
@@ -81,7 +81,7 @@ class ModelManager:
         self._catalogue = Catalogue()
         self._threads = ThreadPoolExecutor(options.load_threads, thread_name_prefix="load")
         settle_s = options.settle_s if options.control is ControlMode.POLL else 0.0
-        self._watcher = Watcher(settle_s, identify=options.control is not ControlMode.NONE, clock=clock)
+        self._watcher = watcher or Watcher(settle_s, identify=options.control is not ControlMode.NONE)
         self._looking = threading.Lock()
         """Held while the watcher is used, never while something is loaded."""
         self._lifecycles: dict[str, ModelLifecycle] = {}

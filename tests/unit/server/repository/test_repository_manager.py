@@ -157,8 +157,9 @@ def test_a_detection_model_over_a_broken_one_tells_its_reason(repository: Any) -
     repository.loader.errors = {"half": InvalidModel("model.fake is cut in half")}
     manager = repository.add("raw", "half").add("over", config=OVER.format("raw")).manager()
 
-    assert "model 'over' detects with 'raw': model 'raw' has no version that is ready: version 1: model.fake is cut" in reason(
-        manager, "over"
+    assert (
+        "model 'over' detects with 'raw': model 'raw' has no version that is ready: version 1: model.fake is cut"
+        in reason(manager, "over")
     )
 
 

@@ -1,0 +1,420 @@
+"""A repository that changes while it is served: what is taken, what is not yet, and that nothing that works is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pasarela_server.errors import InvalidModel, InvalidRequest, ModelNotFound, ModelUnavailable, NoVersionReady
+from pasarela_server.repository.control import ControlMode
+from pasarela_server.repository.manager import ManagerOptions, ModelManager
+from pasarela_server.repository.servable import State
+from pasarela_server.repository.watch import SETTLING, Watcher
+
+POLL = ManagerOptions(control=ControlMode.POLL, settle_s=2.0)
+OVER = 'backend: "detection" parameters {{ key: "model" value {{ string_value: "{}" }} }}'
+
+
+@dataclass
+class Polled:
+    """A repository on disk and a manager that polls it, on a clock that only the test moves."""
+
+    disk: Any
+    manager: ModelManager
+    now_s: list[float]
+
+    def poll(self) -> float | None:
+        return self.manager.poll()
+
+    def settle(self) -> None:
+        """What has been seen settles."""
+        self.poll()
+        self.now_s[0] += 2
+        self.poll()
+
+    def answers(self, model: str = "m", version: int | str | None = None) -> int:
+        """The version that answers."""
+        with self.manager.acquire(model, version) as handle:
+            return handle.servable.version
+
+    def index(self, model: str = "m") -> dict[int | None, tuple[str, str]]:
+        return {
+            entry.version: (entry.state.value, entry.reason) for entry in self.manager.index() if entry.name == model
+        }
+
+    @property
+    def opened(self) -> int:
+        """Artefacts loaded so far."""
+        return len(self.disk.loader.backends)
+
+
+@pytest.fixture
+def polled(repository: Any) -> Polled:
+    """Version 1 of model 'm', READY."""
+    return start(repository.add("m", "plain"))
+
+
+def start(disk: Any, options: ManagerOptions = POLL) -> Polled:
+    """Starts on a repository that was written long ago; what comes later is new."""
+    now_s = [1000.0]
+    watcher = Watcher(options.settle_s, clock=lambda: now_s[0], wall_clock=lambda: wall_s[0])
+    wall_s = [time.time() + 60]
+    manager = ModelManager(
+        disk.root, {"fake": disk.loader}, disk.pool, 2, disk.changes.append, options, watcher=watcher
+    )
+    disk.managers.append(manager)
+    manager.load_all()
+    wall_s[0] = 0.0
+    return Polled(disk, manager, now_s)
+
+
+def test_a_new_version_answers_when_it_has_settled_and_the_old_one_leaves(polled: Polled) -> None:
+    polled.disk.add("m", "plain", version=2)
+
+    assert polled.poll() == 2.0, "when it is worth looking again"
+    assert polled.answers() == 1
+    assert polled.index()[2] == ("UNAVAILABLE", SETTLING)
+    with pytest.raises(ModelUnavailable, match="version 2, is not ready: its files have just changed"):
+        polled.manager.acquire("m", 2)
+    polled.now_s[0] += 1.9
+    polled.poll()
+    assert polled.answers() == 1, "not yet"
+    polled.now_s[0] += 0.1
+    assert polled.poll() is None
+
+    assert polled.answers() == 2
+    assert polled.index() == {1: ("UNAVAILABLE", "unloaded"), 2: ("READY", "")}
+    assert polled.disk.loader.backends[0].closed.is_set()
+    with pytest.raises(ModelUnavailable, match="version 1 is not ready: unloaded"):
+        polled.manager.acquire("m", 1)
+
+
+def test_a_version_that_is_still_being_copied_is_left_alone(polled: Polled) -> None:
+    polled.disk.add("m", "plain", version=2)
+    file = polled.disk.root / "m" / "2" / "model.fake"
+    for part in ("pl", "pla", "plai"):
+        file.write_text(part)
+        polled.poll()
+        polled.now_s[0] += 1.5
+    assert polled.answers() == 1
+    assert polled.opened == 1, "nothing half-written was opened"
+
+
+def test_requests_in_flight_finish_on_the_old_version(polled: Polled) -> None:
+    with polled.manager.acquire("m") as handle:
+        polled.disk.add("m", "plain", version=2)
+        polled.settle()
+        assert polled.answers() == 2
+        assert handle.servable.version == 1
+        assert not polled.disk.loader.backends[0].closed.is_set(), "it is still used"
+        assert polled.index()[1][0] == "UNLOADING"
+    assert polled.disk.loader.backends[0].closed.wait(30)
+
+
+def test_a_broken_version_never_replaces_one_that_works(polled: Polled) -> None:
+    polled.disk.loader.errors = {"half": InvalidModel("model.fake is cut in half")}
+    polled.disk.add("m", "half", version=2)
+    polled.settle()
+
+    assert polled.answers() == 1
+    assert polled.index() == {1: ("READY", ""), 2: ("UNAVAILABLE", "model.fake is cut in half")}
+    assert polled.manager.ready()
+
+
+def test_a_broken_version_is_tried_again_when_its_content_changes_and_only_then(polled: Polled) -> None:
+    tried: list[str] = []
+    polled.disk.loader.errors = {"half": InvalidModel("cut in half")}
+    load = polled.disk.loader.load
+    polled.disk.loader.load = lambda artefact, options: tried.append(artefact.read_text()) or load(artefact, options)
+    polled.disk.add("m", "half", version=2)
+    polled.settle()
+    polled.settle()
+    os.utime(polled.disk.root / "m" / "2" / "model.fake")
+    polled.settle()
+    assert tried == ["half"], "a newer date is no newer content"
+
+    (polled.disk.root / "m" / "2" / "model.fake").write_text("plain")
+    polled.settle()
+
+    assert tried == ["half", "plain"]
+    assert polled.answers() == 2
+
+
+def test_content_that_is_replaced_under_the_same_version_and_date(polled: Polled) -> None:
+    file = polled.disk.root / "m" / "1" / "model.fake"
+    before = file.stat()
+    polled.disk.loader.networks["PLAIN"] = polled.disk.loader.networks["plain"]
+    file.write_text("PLAIN")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    polled.settle()
+
+    assert polled.opened == 2
+    assert polled.answers() == 1
+    assert polled.disk.loader.backends[0].closed.is_set()
+
+
+def test_touching_a_file_loads_nothing(polled: Polled) -> None:
+    os.utime(polled.disk.root / "m" / "1" / "model.fake")
+    polled.settle()
+
+    assert polled.opened == 1
+
+
+def test_a_version_whose_replaced_content_is_broken_goes_on_with_the_old(polled: Polled) -> None:
+    polled.disk.loader.errors = {"half": InvalidModel("model.fake is cut in half")}
+    (polled.disk.root / "m" / "1" / "model.fake").write_text("half")
+    polled.settle()
+
+    assert polled.answers() == 1
+    state, reason = polled.index()[1]
+    assert state == "READY"
+    assert reason == ("its files have changed, and what lies there now cannot be loaded: model.fake is cut in half")
+    (polled.disk.root / "m" / "1" / "model.fake").write_text("plain")
+    polled.settle()
+    assert polled.index()[1] == ("READY", ""), "what was loaded lies there again"
+    assert polled.opened == 1
+
+
+def test_taking_a_version_back(polled: Polled) -> None:
+    polled.disk.add("m", "plain", version=2)
+    polled.settle()
+    assert polled.answers() == 2
+
+    (polled.disk.root / "m" / "2").rename(polled.disk.root / "m" / "withdrawn-2")
+    polled.poll()
+    assert polled.answers() == 2, "it may come back"
+    polled.settle()
+
+    assert polled.answers() == 1
+
+
+def test_a_folder_that_is_copied_over_another_does_not_vanish_in_between(polled: Polled) -> None:
+    polled.disk.loader.networks["PLAIN"] = polled.disk.loader.networks["plain"]
+    shutil.rmtree(polled.disk.root / "m" / "1")
+    polled.poll()
+    assert polled.answers() == 1
+    polled.disk.add("m", "PLAIN", version=1)
+    polled.poll()
+    assert polled.answers() == 1
+    polled.settle()
+
+    assert polled.opened == 2
+    assert polled.answers() == 1
+
+
+def test_a_deleted_version_stays_while_nothing_works_in_its_place(polled: Polled) -> None:
+    polled.disk.loader.errors = {"half": InvalidModel("cut in half")}
+    polled.disk.add("m", "half", version=2)
+    shutil.rmtree(polled.disk.root / "m" / "1")
+    polled.settle()
+
+    assert polled.answers() == 1
+    (polled.disk.root / "m" / "2" / "model.fake").write_text("plain")
+    polled.settle()
+    assert polled.answers() == 2
+    assert polled.index() == {2: ("READY", "")}
+
+
+def test_when_every_version_is_taken_away_the_model_leaves(polled: Polled) -> None:
+    shutil.rmtree(polled.disk.root / "m" / "1")
+    polled.settle()
+
+    with pytest.raises(NoVersionReady):
+        polled.manager.acquire("m")
+    assert polled.disk.loader.backends[0].closed.is_set()
+
+
+def test_a_model_that_is_deleted_leaves(polled: Polled) -> None:
+    polled.disk.add("other", "plain")
+    polled.settle()
+    shutil.rmtree(polled.disk.root / "m")
+    polled.poll()
+    assert polled.answers() == 1
+    polled.settle()
+
+    with pytest.raises(ModelNotFound, match="no model 'm'; there are other"):
+        polled.manager.acquire("m")
+    assert polled.index() == {}
+    assert polled.disk.loader.backends[0].closed.is_set()
+    assert polled.manager.ready()
+
+
+@pytest.mark.parametrize(
+    "disaster",
+    [
+        pytest.param(shutil.rmtree, id="the repository is gone"),
+        pytest.param(lambda root: (shutil.rmtree(root), root.mkdir()), id="it is empty, as when a disk is not mounted"),
+    ],
+)
+def test_a_repository_that_cannot_be_read_changes_nothing(polled: Polled, disaster: Any) -> None:
+    disaster(polled.disk.root)
+    polled.settle()
+
+    assert polled.answers() == 1
+    assert polled.manager.ready()
+
+
+def test_a_new_model_arrives(polled: Polled) -> None:
+    polled.disk.add("n", "detector").add("over", config=OVER.format("n"))
+    polled.settle()
+
+    assert polled.answers("n") == 1
+    assert polled.answers("over") == 1
+
+
+def test_a_new_model_that_is_broken_takes_no_server_out_of_service(polled: Polled) -> None:
+    polled.disk.add("n", config="nmae: 1")
+    polled.settle()
+
+    assert polled.manager.ready()
+    assert polled.index("n")[None][0] == "UNAVAILABLE"
+
+
+def test_a_detection_model_that_waits_for_its_raw_model(polled: Polled) -> None:
+    polled.disk.add("over", config=OVER.format("late"))
+    polled.settle()
+    with pytest.raises(NoVersionReady, match="there is no model 'late'"):
+        polled.manager.acquire("over")
+
+    polled.disk.add("late", "detector")
+    polled.settle()
+
+    assert polled.answers("over") == 1
+
+
+def test_a_changed_configuration_loads_anew_and_a_wrong_one_changes_nothing(polled: Polled) -> None:
+    polled.disk.add("m", config="max_batch_size: 8")
+    polled.settle()
+    assert polled.manager.config("m").max_batch_size == 8
+
+    polled.disk.add("m", config="max_batch_size: eight")
+    polled.settle()
+
+    assert polled.manager.config("m").max_batch_size == 8
+    assert "what lies on disk now is not served: m/config.pbtxt, line 1" in polled.index()[1][1]
+    polled.disk.add("m", config="max_batch_size: 2")
+    polled.settle()
+    assert polled.manager.config("m").max_batch_size == 2
+    assert polled.index()[1] == ("READY", "")
+
+
+def test_notes_for_people_load_nothing(polled: Polled) -> None:
+    (polled.disk.root / "m" / "MODEL_CARD.md").write_text("about it")
+    polled.settle()
+
+    assert polled.opened == 1
+
+
+def manifest(folder: Path, text: str) -> None:
+    listed = {"model.fake": sha256(text.encode()).hexdigest()}
+    (folder / "manifest.json").write_text(json.dumps({"sha256": listed}))
+
+
+def test_a_version_counts_only_when_its_manifest_holds(polled: Polled) -> None:
+    polled.disk.add("m", "pla", version=2)
+    manifest(polled.disk.root / "m" / "2", "plain")
+    polled.settle()
+
+    assert polled.answers() == 1
+    assert polled.index()[2] == (
+        "UNAVAILABLE",
+        "model.fake is not whole, or was changed: its manifest.json lists another checksum",
+    )
+    (polled.disk.root / "m" / "2" / "model.fake").write_text("plain")
+    polled.settle()
+    assert polled.answers() == 2
+
+
+def test_at_the_start_an_older_good_version_stands_in(repository: Any) -> None:
+    repository.loader.errors = {"half": InvalidModel("model.fake is cut in half")}
+    repository.add("m", "plain", version=1).add("m", "half", version=2).add("m", "plain", version=3)
+    manifest(repository.root / "m" / "3", "something else")
+    manager = repository.manager()
+
+    with manager.acquire("m") as handle:
+        assert handle.servable.version == 1
+    reasons = {entry.version: (entry.state, entry.reason) for entry in manager.index()}
+    assert reasons[1] == (State.READY, "")
+    assert reasons[2] == (State.UNAVAILABLE, "model.fake is cut in half")
+    assert "manifest.json lists another checksum" in reasons[3][1]
+    assert manager.ready()
+
+
+def test_files_that_change_while_they_are_loaded_are_not_served(polled: Polled) -> None:
+    load = polled.disk.loader.load
+
+    def disturbed(artefact: Path, options: Any) -> Any:
+        backend = load(artefact, options)
+        (artefact.parent / "labels.bin").write_text("came late")
+        return backend
+
+    polled.disk.loader.load = disturbed
+    polled.disk.add("m", "plain", version=2)
+    polled.settle()
+
+    assert polled.answers() == 1
+    assert "its files changed while they were loaded" in polled.index()[2][1]
+    assert polled.disk.loader.backends[-1].closed.is_set()
+    polled.disk.loader.load = load
+    polled.settle()
+    assert polled.answers() == 2
+
+
+class TestLabels:
+    """Names for versions."""
+
+    @pytest.fixture
+    def labelled(self, polled: Polled) -> Polled:
+        polled.disk.add("m", "plain", version=2)
+        self.say(polled, {"stable": 1, "canary": [1, 2]})
+        polled.settle()
+        return polled
+
+    def say(self, polled: Polled, labels: object) -> None:
+        (polled.disk.root / "m" / "version_labels.json").write_text(json.dumps(labels))
+
+    def test_a_label_keeps_its_version_and_names_it(self, labelled: Polled) -> None:
+        assert labelled.answers() == 2
+        assert labelled.answers(version="stable") == 1
+        assert labelled.answers(version="canary") == 2
+        assert labelled.manager.model_ready("m", "stable")
+        assert labelled.manager.labels("m") == {"stable": 1, "canary": 2}
+
+    def test_moving_a_label_needs_no_loading(self, labelled: Polled) -> None:
+        self.say(labelled, {"stable": [1, 2], "canary": 2})
+        labelled.poll()
+
+        assert labelled.answers(version="stable") == 2
+        assert labelled.opened == 2
+
+    def test_an_unknown_label_is_a_wrong_version(self, labelled: Polled) -> None:
+        with pytest.raises(
+            InvalidRequest, match=r"its labels \(canary \(version 2\), stable \(version 1\)\); got 'prod'"
+        ):
+            labelled.manager.acquire("m", "prod")
+        with pytest.raises(ModelNotFound):
+            labelled.manager.acquire("n", "prod")
+
+    def test_a_label_of_a_version_that_is_not_there(self, labelled: Polled) -> None:
+        self.say(labelled, {"stable": 9})
+        labelled.poll()
+        with pytest.raises(ModelNotFound, match="has no version 9, which 'stable' names"):
+            labelled.manager.acquire("m", "stable")
+
+    @pytest.mark.parametrize("broken", ["{", [1], {"Stable!": 1}, {"stable": 0}, {"stable": "1"}, {"stable": []}])
+    def test_a_file_of_labels_that_cannot_be_read_changes_nothing(self, labelled: Polled, broken: object) -> None:
+        self.say(labelled, broken)
+        if isinstance(broken, str):
+            (labelled.disk.root / "m" / "version_labels.json").write_text(broken)
+        labelled.poll()
+
+        assert labelled.answers(version="stable") == 1
+        assert "version_labels.json" in labelled.index()[2][1]
