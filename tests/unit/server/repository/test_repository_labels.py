@@ -1,4 +1,4 @@
-"""Label files."""
+"""Class names: label files, and what artefacts say of themselves."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pasarela_server.errors import InvalidModel
-from pasarela_server.repository.labels import read_labels
+from pasarela_server.repository.labels import metadata_labels, read_labels
 
 
 def test_a_name_a_line(tmp_path: Path) -> None:
@@ -40,3 +40,22 @@ def test_a_link_out_of_the_models_folder(tmp_path: Path) -> None:
 
     with pytest.raises(InvalidModel, match="is no file in the model's folder"):
         read_labels(tmp_path / "m", "labels.txt", "m/config.pbtxt")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        pytest.param("{'names': {0: 'a', 1: 'b'}}", ("a", "b"), id="as the server writes it"),
+        pytest.param("{'names': {1: 'b', 0: 'a'}}", ("a", "b"), id="in another order"),
+        pytest.param("{'names': ['a', 'b']}", ("a", "b"), id="a list"),
+        pytest.param("{'names': {0: 'a', 2: 'c'}}", (), id="a class without a name"),
+        pytest.param("{'names': 'ab'}", (), id="a text"),
+        pytest.param("{'stride': 32}", (), id="no names"),
+        pytest.param("['a']", (), id="no mapping"),
+        pytest.param("names: [", (), id="no literal"),
+        pytest.param("(" * 10_000, (), id="deeper than Python reads"),
+        pytest.param("", (), id="nothing"),
+    ],
+)
+def test_names_in_a_models_metadata(metadata: str, expected: tuple[str, ...]) -> None:
+    assert metadata_labels(metadata) == expected

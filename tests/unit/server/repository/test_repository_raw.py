@@ -211,3 +211,11 @@ async def test_a_failing_framework_fails_its_request_only(repository: Any, plain
         response = await handle.servable.infer(request(0))
 
     assert response.outputs[0].array[0, 0] == 0
+
+
+async def test_labels_are_the_names_that_the_metadata_gives(repository: Any) -> None:
+    metadata = "parameters { key: 'metadata' value { string_value: \"{'names': {0: 'cat', 1: 'dog'}}\" } }"
+    manager = repository.add("m", "plain", config=metadata).manager()
+
+    with manager.acquire("m") as handle:
+        assert handle.servable.labels("y") == ("cat", "dog")
