@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -77,6 +77,7 @@ def test_more_texts_than_an_answer_may_have_are_refused():
         classify(WHERE, DataType.FP32, rows, MAX_CLASSES, (), batched=True)
 
 
+@settings(deadline=None)
 @given(
     arrays.arrays(np.float32, arrays.array_shapes(min_dims=2, max_dims=3, max_side=12), elements=st.floats(width=32)),
     st.integers(1, 20),

@@ -113,7 +113,8 @@ def test_contradictions_are_refused(changes, texts):
 
 
 def test_an_output_that_is_asked_for_twice_is_answered_once():
-    assert decode_request(message(outputs=[{"name": "b"}, {"name": "a"}, {"name": "b"}])).requested_outputs == ("b", "a")
+    decoded = decode_request(message(outputs=[{"name": "b"}, {"name": "a"}, {"name": "b"}]))
+    assert decoded.requested_outputs == ("b", "a")
 
 
 def test_a_response():

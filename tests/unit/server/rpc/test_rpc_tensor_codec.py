@@ -4,7 +4,7 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -51,6 +51,7 @@ def test_raw_bool_must_be_0_or_1():
         decode_raw(WHERE, DataType.BOOL, (2,), b"\x01\x02")
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=40), max_size=20))
 def test_bytes_elements_survive_the_wire(elements):
     array = np.empty(len(elements), object)
@@ -82,6 +83,7 @@ def test_malformed_bytes_are_refused(raw, shape, message):
         decode_raw(WHERE, DataType.BYTES, shape, raw)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=64), st.integers(0, 8))
 def test_no_buffer_of_bytes_elements_crashes(raw, count):
     try:
@@ -210,6 +212,7 @@ def tensors(draw, datatypes):
     return datatype, draw(arrays.arrays(datatype.numpy, shape))
 
 
+@settings(deadline=None)
 @given(tensors(list(DataType)))
 def test_raw_contents_decode_to_what_was_encoded(tensor):
     datatype, array = tensor
@@ -224,6 +227,7 @@ def test_raw_contents_decode_to_what_was_encoded(tensor):
     assert bytes(view_raw(datatype, array.T)) == encode_raw(datatype, array.T)
 
 
+@settings(deadline=None)
 @given(tensors(list(TYPED)))
 def test_typed_contents_decode_to_what_was_in_them(tensor):
     datatype, array = tensor

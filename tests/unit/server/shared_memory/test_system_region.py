@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pasarela_server.errors import InvalidRequest, RegionUnavailable
@@ -55,6 +55,7 @@ def test_what_is_written_is_there_for_the_client(make_object):
     assert bytes(item.buf[18:26]) == b"\0\0abcd\0\0"
 
 
+@settings(deadline=None)
 @given(offset=st.integers(0, 3 * PAGE - 1), data=st.data())
 def test_any_range_is_read_as_it_was_written(offset, data):
     size = data.draw(st.integers(1, 3 * PAGE - offset))
