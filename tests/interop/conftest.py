@@ -5,6 +5,7 @@ Tests name what they show with `@pytest.mark.compatible(client, feature)`; see `
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,15 @@ def run_client(tmp_path_factory):
         return json.loads(ended.stdout.splitlines()[-1])
 
     return run
+
+
+@pytest.fixture(scope="session")
+def light_repository(repository, tmp_path_factory):
+    """A copy of the models that load quickly, for tests that start servers of their own or change what is there."""
+    copy = tmp_path_factory.mktemp("light") / "models"
+    for name in ("garments", "garments_onnx", "garments_openvino"):
+        shutil.copytree(repository / name, copy / name)
+    return copy
 
 
 @pytest.fixture(scope="session")
