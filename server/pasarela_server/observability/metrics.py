@@ -19,6 +19,7 @@ from pasarela_server.request import Timings
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _LABELS = ("model", "version")
+_STAGES = ("request", "queue", "preprocess", "infer", "postprocess")
 _STAGES_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
 _REASONS: tuple[tuple[str, tuple[type[BaseException], ...]], ...] = (
@@ -42,8 +43,21 @@ class Outcome:
     """Inferences in the request: the size of its batch dimension."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Series:
+    """What grows with each request of one version, looked up once: to look it up costs more than to count."""
+
+    open: Gauge
+    batch_rows: Histogram
+    stages: tuple[Histogram, ...]
+    """In the order of `_STAGES`."""
+
+
 class Metrics:
-    """The server's metrics, in a registry of their own, and the one place where requests are measured. Thread-safe."""
+    """The server's metrics, in a registry of their own, and the one place where requests are measured. Thread-safe.
+
+    What Triton counts is taken from the statistics when it is read: both say the same.
+    """
 
     def __init__(
         self,
@@ -64,6 +78,7 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._counters: list[str] = []
         self._by_version: list[Gauge | Histogram] = []
+        self._series: dict[tuple[str, int], _Series] = {}
         self._success = self._counter("nv_inference_request_success", "Requests that were answered")
         self._failure = self._counter("nv_inference_request_failure", "Requests that failed", "reason")
         self._inferences = self._counter("nv_inference_count", "Inferences: a request of n rows counts n times")
@@ -106,25 +121,25 @@ class Metrics:
     @contextlib.contextmanager
     def request(self, model: str, version: int, request_id: str = "") -> Iterator[Outcome]:
         """Measures one request of a model that exists; the block fills in what came of it."""
-        labels = (model, str(version))
+        series = self._series.get((model, version)) or self._add_series(model, version)
         outcome = Outcome()
         failed = True
         started_ns = self._clock_ns()
-        self._open.labels(*labels).inc()
+        series.open.inc()
         try:
             yield outcome
             failed = False
         except BaseException as error:
-            self._failure.labels(*labels, failure_reason(error)).inc()
+            self._failure.labels(model, str(version), failure_reason(error)).inc()
             raise
         finally:
-            self._open.labels(*labels).dec()
+            series.open.dec()
             timings = Timings() if failed else outcome.timings
             record = RequestRecord(
                 model, version, request_id, started_ns, self._clock_ns(), outcome.rows, timings, failed
             )
             if not failed:
-                self._succeeded(labels, record)
+                _observe(series, record)
             for listener in self._listeners:
                 listener(record)
 
@@ -135,24 +150,30 @@ class Metrics:
     def forget(self, model: str, version: int) -> None:
         """Drops what is known of a version, the statistics included; call it when the version is unloaded."""
         self._statistics.forget(model, version)
+        self._series.pop((model, version), None)
         for metric in self._by_version:
             metric.remove_by_labels({"model": model, "version": str(version)})
 
-    def _succeeded(self, labels: tuple[str, str], record: RequestRecord) -> None:
-        timings = record.timings
-        self._success.labels(*labels).inc()
-        self._inferences.labels(*labels).inc(record.rows)
-        if timings.batch_size:
-            self._batch_rows.labels(*labels).observe(timings.batch_size)
-        for counter, stage, ns in (
-            (self._request, "request", record.duration_ns),
-            (self._queue, "queue", timings.queue_ns),
-            (self._input, "preprocess", timings.preprocess_ns),
-            (self._infer, "infer", timings.infer_ns),
-            (self._output, "postprocess", timings.postprocess_ns),
-        ):
-            counter.labels(*labels).inc(ns / 1e3)
-            self._stage.labels(*labels, stage).observe(ns / 1e9)
+    def _add_series(self, model: str, version: int) -> _Series:
+        labels = (model, str(version))
+        stages = tuple(self._stage.labels(*labels, stage) for stage in _STAGES)
+        series = _Series(self._open.labels(*labels), self._batch_rows.labels(*labels), stages)
+        self._series[model, version] = series
+        return series
+
+    def _take_counts(self) -> None:
+        for (model, version), known in self._statistics.all().items():
+            for counter, value in (
+                (self._success, known.success.count),
+                (self._inferences, known.inference_count),
+                (self._executions, known.execution_count),
+                (self._request, known.success.ns / 1e3),
+                (self._queue, known.queue.ns / 1e3),
+                (self._input, known.compute_input.ns / 1e3),
+                (self._infer, known.compute_infer.ns / 1e3),
+                (self._output, known.compute_output.ns / 1e3),
+            ):
+                counter.labels(model, str(version)).set(value)
 
     def exposition(self, pending: Iterable[tuple[str, int, int]] = ()) -> bytes:
         """Everything in Prometheus' text format.
@@ -163,10 +184,25 @@ class Metrics:
         self._pending.clear()
         for model, version, count in pending:
             self._pending.labels(model, str(version)).set(count)
-        for (model, version), count in self._statistics.execution_counts().items():
-            self._executions.labels(model, str(version)).set(count)
+        self._take_counts()
         text = re.sub(
             r"^(# \w+ )?\w+_created[ {].*\n", "", generate_latest(self._registry).decode(), flags=re.MULTILINE
         )
         names = "|".join(self._counters)
         return re.sub(rf"^(# TYPE (?:{names})) gauge$", r"\1 counter", text, flags=re.MULTILINE).encode()
+
+
+def _observe(series: _Series, record: RequestRecord) -> None:
+    """Puts a request that was answered into the histograms."""
+    timings = record.timings
+    if timings.batch_size:
+        series.batch_rows.observe(timings.batch_size)
+    times_ns = (
+        record.duration_ns,
+        timings.queue_ns,
+        timings.preprocess_ns,
+        timings.infer_ns,
+        timings.postprocess_ns,
+    )
+    for stage, ns in zip(series.stages, times_ns, strict=True):
+        stage.observe(ns / 1e9)

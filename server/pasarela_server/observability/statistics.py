@@ -90,10 +90,10 @@ class Statistics:
             tally = self._tallies.get((model, version))
             return VersionStatistics() if tally is None else tally.statistics()
 
-    def execution_counts(self) -> Mapping[tuple[str, int], int]:
-        """Executions by model and version."""
+    def all(self) -> Mapping[tuple[str, int], VersionStatistics]:
+        """What each model and version that was used has done."""
         with self._lock:
-            return {key: tally.batches.count() for key, tally in self._tallies.items()}
+            return {key: tally.statistics() for key, tally in self._tallies.items()}
 
     def _tally(self, model: str, version: int) -> _Tally:
         return self._tallies.setdefault((model, version), _Tally())
