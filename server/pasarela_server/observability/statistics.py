@@ -40,7 +40,7 @@ class VersionStatistics:
     last_inference_ms: int = 0
     """Milliseconds since the epoch; 0 if there was none."""
     inference_count: int = 0
-    """Rows of the requests that were answered."""
+    """Rows that were executed, for its own clients or for a detection model's."""
     execution_count: int = 0
     """Batches that were executed."""
     success: Duration = Duration()
@@ -74,10 +74,9 @@ class Statistics:
 
     def executed(self, model: str, version: int, execution: ExecutionTimes) -> None:
         """Counts a batch that a version has executed."""
+        now_ms = self._clock_ms()
         with self._lock:
-            self._tally(model, version).executed.add(
-                execution.rows, 1.0, execution.input_ns, execution.infer_ns, execution.output_ns
-            )
+            self._tally(model, version).add_execution(execution, now_ms)
 
     def forget(self, model: str, version: int) -> None:
         """Drops what is known of a version; call it when the version is unloaded."""
@@ -137,6 +136,9 @@ class _Batches:
     def count(self) -> int:
         return sum(_whole(count) for count, *_ in self._by_rows.values())
 
+    def rows(self) -> int:
+        return sum(rows * _whole(count) for rows, (count, *_) in self._by_rows.items())
+
     def statistics(self) -> Mapping[int, BatchStatistics]:
         return {
             rows: BatchStatistics(*(Duration(_whole(count), round(ns)) for ns in times))
@@ -153,16 +155,15 @@ class _Tally:
     """What `Statistics` keeps of one version, under its lock."""
 
     def __init__(self) -> None:
-        self.executed, self._shared = _Batches(), _Batches()
+        self._executed, self._shared = _Batches(), _Batches()
         self._success, self._fail = _Sum(), _Sum()
         self._queue, self._input, self._infer, self._output = _Sum(), _Sum(), _Sum(), _Sum()
-        self._inferences = 0
+        self._answered_rows = 0
         self._last_ms = 0
 
-    @property
-    def batches(self) -> _Batches:
-        """Executions as they were reported; else what the requests say of them."""
-        return self.executed or self._shared
+    def add_execution(self, execution: ExecutionTimes, now_ms: int) -> None:
+        self._last_ms = now_ms
+        self._executed.add(execution.rows, 1.0, execution.input_ns, execution.infer_ns, execution.output_ns)
 
     def add_request(self, record: RequestRecord, now_ms: int) -> None:
         if record.failed:
@@ -170,7 +171,7 @@ class _Tally:
             return
         timings = record.timings
         self._last_ms = now_ms
-        self._inferences += record.rows
+        self._answered_rows += record.rows
         self._success.add(record.duration_ns)
         self._queue.add(timings.queue_ns)
         self._input.add(timings.preprocess_ns)
@@ -182,15 +183,16 @@ class _Tally:
             self._shared.add(timings.batch_size, share, *times)
 
     def statistics(self) -> VersionStatistics:
+        batches = self._executed or self._shared
         return VersionStatistics(
             last_inference_ms=self._last_ms,
-            inference_count=self._inferences,
-            execution_count=self.batches.count(),
+            inference_count=self._executed.rows() if self._executed else self._answered_rows,
+            execution_count=batches.count(),
             success=self._success.duration(),
             fail=self._fail.duration(),
             queue=self._queue.duration(),
             compute_input=self._input.duration(),
             compute_infer=self._infer.duration(),
             compute_output=self._output.duration(),
-            batches=self.batches.statistics(),
+            batches=batches.statistics(),
         )

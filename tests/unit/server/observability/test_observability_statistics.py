@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pasarela_server.observability.metrics import Metrics
@@ -68,6 +68,14 @@ def test_requests_and_executions_add_up_apart():
     assert list(statistics.of("m", 1).batches) == [1, 4]
 
 
+def test_what_is_executed_for_a_detection_model_counts_as_inference():
+    statistics = Statistics(Clock())
+    statistics.executed("m", 1, Execution(3))
+    found = statistics.of("m", 1)
+    assert (found.inference_count, found.execution_count, found.last_inference_ms) == (3, 1, 1000)
+    assert found.success.count == 0, "nobody asked for it by name"
+
+
 def test_failures_count_apart_and_are_no_inference():
     statistics = Statistics(Clock())
     statistics.request(ended(failed=True, timings=Timings()))
@@ -89,7 +97,8 @@ def test_an_execution_shared_with_another_model_has_happened():
     assert statistics.of("m", 1).execution_count == 1
 
 
-@given(st.lists(st.integers(1, 64), min_size=1))
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 64), min_size=1, max_size=10))
 def test_shares_of_whole_batches_are_counted_exactly(sizes):
     statistics = Statistics(Clock())
     for size in sizes:

@@ -4,7 +4,7 @@ import json
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pasarela_server.observability.record import RequestRecord
@@ -55,6 +55,7 @@ def test_a_request_that_failed_has_a_beginning_and_an_end():
     assert [moment["name"] for moment in moments["timestamps"]] == ["REQUEST_START", "REQUEST_END"]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 200), min_size=4, max_size=4))
 def test_moments_never_go_back(stages):
     preprocess, queue, infer, postprocess = stages

@@ -38,7 +38,7 @@ async def test_what_requests_and_executions_left(served):
         await served.inference.ModelInfer(pb.ModelInferRequest(model_name="other"))
 
     (found,) = await ask(served, "m")
-    assert (found.inference_count, found.execution_count) == (3, 1)
+    assert (found.inference_count, found.execution_count) == (4, 1)
     assert found.last_inference > 1_600_000_000_000, "milliseconds since the epoch"
     stats = found.inference_stats
     assert (stats.success.count, stats.fail.count) == (1, 0)
