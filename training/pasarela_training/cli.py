@@ -95,7 +95,7 @@ def _add_options(name: str, command: argparse.ArgumentParser) -> None:
         )
     if name == "evaluate":
         command.add_argument(
-            "--artefact", type=Path, metavar="FILE", help="measure this file (.onnx, .xml, .pt) instead of the variants"
+            "--artefact", type=Path, metavar="FILE", help="measure this file (.onnx, .xml, .pt, .pt2), not the variants"
         )
     if name == "verify":
         command.add_argument(

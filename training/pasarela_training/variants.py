@@ -42,6 +42,7 @@ def variant_specs(section: PublishSection) -> dict[Variant, VariantSpec]:
 
 VARIANTS: dict[Variant, VariantSpec] = {
     "pytorch": VariantSpec("pytorch", "pytorch", "model.pt", ("model.pt",), "PyTorch (TorchScript)"),
+    "pt2": VariantSpec("pt2", "pytorch", "model.pt2", ("model.pt2",), "PyTorch (torch.export)"),
     "onnx": VariantSpec("onnx", "onnxruntime", "model.onnx", ("model.onnx",), "ONNX"),
     "openvino": VariantSpec(
         "openvino",

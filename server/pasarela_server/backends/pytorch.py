@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import warnings
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +11,12 @@ import numpy as np
 
 from pasarela_server.backends.artefacts import cuda_index, import_framework, inferring, loading, require_file
 from pasarela_server.backends.base import ArtefactSpec, BackendOptions
-from pasarela_server.backends.exported_program import METADATA_FILE, empty, is_exported, load_exported
-from pasarela_server.backends.metadata import exported_precision, parse_config_file
+from pasarela_server.backends.exported_program import empty, load_exported
+from pasarela_server.backends.metadata import exported_precision
 from pasarela_server.backends.torchscript import discover_spec, flatten
+from pasarela_server.backends.torchscript_archive import check_kind, input_count, load_torchscript
 from pasarela_server.errors import InvalidModel
 from pasarela_server.tensor import Array
-
-_EXPORT = "export it with: yolo export model=<checkpoint>.pt format=torchscript"
-_FILTERS = threading.Lock()
-"""Held while warnings are filtered: their filters belong to the process, and loads may run side by side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +82,11 @@ class PyTorchBackend:
                 module, self._spec = load_exported(torch, artefact, self._device, options)
                 self._module = _Module(torch, module, self._device, options.threads)
                 return
-            module, metadata = _load_torchscript(torch, artefact, self._device)
+            module, metadata = load_torchscript(torch, artefact, self._device)
             self._module = _Module(torch, module, self._device, options.threads)
             # Trying shapes out needs no optimiser; it would spend seconds on shapes that nobody asks for.
             with torch.jit.optimized_execution(False):
-                self._spec = discover_spec(self._module, _input_count(module), metadata, options)
+                self._spec = discover_spec(self._module, input_count(module), metadata, options)
 
     @property
     def spec(self) -> ArtefactSpec:
@@ -145,24 +139,7 @@ class PyTorchLoader:
         """
         torch = import_framework("torch", extra="pytorch")
         require_file(artefact)
-        return PyTorchBackend(torch, artefact, options, exported=_check_kind(artefact))
-
-
-def _check_kind(artefact: Path) -> bool:
-    """Refuses what is neither; True for an archive of `torch.export`."""
-    if not zipfile.is_zipfile(artefact):
-        with artefact.open("rb") as file:
-            begins_as_archive = file.read(4) == b"PK\x03\x04"
-        if begins_as_archive:
-            raise InvalidModel(f"{artefact.name} ends early: the end of the archive is missing")
-        raise InvalidModel(f"{artefact.name} is no TorchScript archive; {_EXPORT}")
-    with zipfile.ZipFile(artefact) as archive:
-        if is_exported(archive):
-            return True
-        inside = {name.partition("/")[2] for name in archive.namelist()}
-    if "constants.pkl" not in inside or not any(name.startswith("code/") for name in inside):
-        raise InvalidModel(f"{artefact.name} is a checkpoint, not a TorchScript archive, and is not loaded; {_EXPORT}")
-    return False
+        return PyTorchBackend(torch, artefact, options, exported=check_kind(artefact))
 
 
 def _device(torch: Any, parameters: Mapping[str, str]) -> str:
@@ -172,15 +149,3 @@ def _device(torch: Any, parameters: Mapping[str, str]) -> str:
     if not torch.cuda.is_available() or index >= torch.cuda.device_count():
         raise InvalidModel(f"the model asks for CUDA device {index}, and PyTorch sees no such device")
     return f"cuda:{index}"
-
-
-def _load_torchscript(torch: Any, artefact: Path, device: str) -> tuple[Any, dict[str, object]]:
-    extra_files = {METADATA_FILE: ""}
-    with _FILTERS, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "`torch.jit.load`", category=Warning)
-        module = torch.jit.load(str(artefact), map_location=device, _extra_files=extra_files).eval()
-    return module, parse_config_file(extra_files[METADATA_FILE], METADATA_FILE)
-
-
-def _input_count(module: Any) -> int:
-    return len(module._c._get_method("forward").schema.arguments) - 1  # noqa: SLF001  # the first is the module

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from pasarela_training.config.section import Section
 
-Variant = Literal["pytorch", "onnx", "openvino", "int8"]
+Variant = Literal["pytorch", "pt2", "onnx", "openvino", "int8"]
 
 
 class Int8Section(Section):
@@ -26,9 +26,9 @@ class ExportSection(Section):
     """Which variants are made of the trained model."""
 
     variants: tuple[Variant, ...] = Field(default=("pytorch", "onnx", "openvino"), min_length=1)
-    """Of `pytorch` (TorchScript), `onnx`, `openvino` (FP16 weights) and `int8` (OpenVINO, quantised)."""
+    """Of `pytorch` (TorchScript), `pt2` (torch.export), `onnx`, `openvino` (FP16 weights) and `int8` (quantised)."""
     dynamic_size: bool = False
-    """Whether height and width may vary, too. The batch always does. The INT8 variant keeps its size."""
+    """Whether height and width may vary, too. The batch always does. PyTorch's variants and INT8 keep their size."""
     checked_images: int = Field(default=16, ge=2)
     """Images of the val split on which every export is compared with the checkpoint in PyTorch."""
     int8: Int8Section = Int8Section()

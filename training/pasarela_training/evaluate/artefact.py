@@ -14,6 +14,7 @@ _KINDS = {
     ".onnx": ("onnx", "onnxruntime", "ONNX"),
     ".xml": ("openvino", "openvino", "OpenVINO"),
     ".pt": ("pytorch", "pytorch", "PyTorch (TorchScript)"),
+    ".pt2": ("pt2", "pytorch", "PyTorch (torch.export)"),
     ".torchscript": ("pytorch", "pytorch", "PyTorch (TorchScript)"),
 }
 

@@ -13,6 +13,7 @@ import yaml
 
 from pasarela_training.config import Variant
 from pasarela_training.export.metadata import served_metadata
+from pasarela_training.export.program import export_program, torchscript_metadata
 from pasarela_training.variants import INPUT_NAME
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -24,7 +25,7 @@ def export_variant(
     """Exports trained weights as one variant that is not quantised.
 
     The batch varies. The height and width of the input are fixed, since the network is served at the size that it was
-    trained at, unless asked otherwise; TorchScript's are always fixed (it is traced at one size). Dates and paths of
+    trained at, unless asked otherwise; PyTorch's are always fixed (they are traced at one size). Dates and paths of
     this machine are left out, so the same weights give the same files.
 
     Args:
@@ -39,6 +40,9 @@ def export_variant(
     match variant:
         case "pytorch":
             clean_torchscript(_ultralytics(weights, imgsz, scratch, format="torchscript"), output / "model.pt")
+        case "pt2":
+            metadata = torchscript_metadata(_ultralytics(weights, imgsz, scratch, format="torchscript"))
+            export_program(weights, imgsz, output / "model.pt2", metadata)
         case "onnx":
             exported = _ultralytics(weights, imgsz, scratch, format="onnx", dynamic=True)
             _fix_onnx(exported, imgsz, output / "model.onnx", dynamic_size)
