@@ -18,6 +18,7 @@ def subclasses(kind):
 EXPECTED = {
     errors.InvalidRequest: "INVALID_ARGUMENT",
     errors.ModelNotFound: "NOT_FOUND",
+    errors.NoVersionReady: "NOT_FOUND",
     errors.ModelUnavailable: "UNAVAILABLE",
     errors.BackendMissing: "UNAVAILABLE",
     errors.QueueFull: "UNAVAILABLE",
@@ -25,6 +26,7 @@ EXPECTED = {
     errors.RequestCancelled: "CANCELLED",
     errors.ServerStopping: "UNAVAILABLE",
     errors.InvalidModel: "FAILED_PRECONDITION",
+    errors.LoadFailed: "INTERNAL",
     errors.RegionExists: "ALREADY_EXISTS",
     errors.RegionNotFound: "NOT_FOUND",
     errors.RegionUnavailable: "INTERNAL",
