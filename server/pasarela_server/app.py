@@ -149,6 +149,8 @@ async def _serve(config: ServerConfig) -> bool:
     if not await asyncio.to_thread(poller.stop, _LAST_BYTES_S):
         return True
     await asyncio.to_thread(models.close, _LAST_BYTES_S)
+    if models.loading:
+        return True
     images.shutdown()
     return False
 

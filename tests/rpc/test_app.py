@@ -38,7 +38,7 @@ class GatedManager:
         self.may_load = threading.Event()
         self.may_answer = asyncio.Event()
         self.began = asyncio.Event()
-        self.loaded = self.closed = False
+        self.loaded = self.closed = self.loading = False
         self.control = None
 
     def load_all(self):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pasarela_server.config.model import VersionPolicy
 from pasarela_server.config.pbtxt import WrittenConfig, parse_model_config
-from pasarela_server.config.plan import DETECTION, version_policy, written_backend
+from pasarela_server.config.plan import RUNS_ANOTHER, SUPPRESSION, version_policy, written_backend
 from pasarela_server.errors import InvalidModel
 from pasarela_server.repository.scan import CONFIG_FILE, ModelOnDisk
 from pasarela_server.repository.version_labels import present, read_history
@@ -35,7 +35,12 @@ class DesiredModel:
     @property
     def is_detection(self) -> bool:
         """True if it runs another model instead of an artefact of its own."""
-        return self.written.backend == DETECTION
+        return self.written.backend in RUNS_ANOTHER
+
+    @property
+    def is_suppression(self) -> bool:
+        """True if what it makes of the other model's answers are tensors again."""
+        return self.written.backend == SUPPRESSION
 
     @property
     def runs_model(self) -> str:
@@ -56,7 +61,7 @@ def desire(model: ModelOnDisk) -> DesiredModel:
     source = f"{model.name}/{CONFIG_FILE}"
     written = parse_model_config(model.config_text or "", source)
     on_disk = model.versions
-    if written_backend(written, source) == DETECTION and not on_disk:
+    if written_backend(written, source) in RUNS_ANOTHER and not on_disk:
         on_disk = {1: model.folder}
     policy = version_policy(written, source)
     labels = present(read_history(model.folder))

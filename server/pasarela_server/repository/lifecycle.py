@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Executor
 from dataclasses import replace
 
 from pasarela_server.config.model import Latest
@@ -14,6 +14,7 @@ from pasarela_server.errors import BackendMissing, InvalidModel, ServingError
 from pasarela_server.repository.catalogue import Catalogue, Model
 from pasarela_server.repository.desired import DesiredModel, desire
 from pasarela_server.repository.servable import Loaded, State, Status, VersionSlot
+from pasarela_server.repository.side_by_side import run_side_by_side
 from pasarela_server.repository.versions import NO_VERSION, Standing, plan_versions, versions_to_retire
 from pasarela_server.repository.watch import SETTLING, Look
 
@@ -32,22 +33,18 @@ Load = Callable[[DesiredModel, int], Loaded]
 class ModelLifecycle:
     """One model's way through its versions. One thread at a time brings it up; others wait for their turn."""
 
-    def __init__(
-        self, name: str, catalogue: Catalogue, load: Load, threads: Executor, on_change: Callable[[str], None]
-    ) -> None:
+    def __init__(self, name: str, catalogue: Catalogue, load: Load, on_change: Callable[[str], None]) -> None:
         """Builds the lifecycle.
 
         Args:
             name: The model's.
             catalogue: Where versions are published.
-            load: Loads one version.
-            threads: Run `load`; never the calls of `bring_up` itself, which wait for them.
+            load: Loads one version; may be called for several at once.
             on_change: Told the model's name after each change.
         """
         self._name = name
         self._catalogue = catalogue
         self._load = load
-        self._threads = threads
         self._on_change = on_change
         self._turn = threading.Lock()
         self._failed: dict[int, str] = {}
@@ -166,9 +163,10 @@ class ModelLifecycle:
         return standing
 
     def _load_versions(self, desired: DesiredModel, content: Mapping[int, str]) -> None:
-        jobs = [self._threads.submit(self._load_version, desired, number, content[number]) for number in content]
-        for job in jobs:
-            job.result()
+        jobs = [
+            functools.partial(self._load_version, desired, number, identity) for number, identity in content.items()
+        ]
+        run_side_by_side(jobs, "load")
 
     def _load_version(self, desired: DesiredModel, number: int, content: str) -> None:
         """Loads one version beside the one of the same number that answers, if any. Nothing escapes."""

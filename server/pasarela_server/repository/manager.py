@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,10 +21,12 @@ from pasarela_server.repository.fingerprint import mark_files
 from pasarela_server.repository.lifecycle import FilesChanged, ModelLifecycle
 from pasarela_server.repository.load import load_raw
 from pasarela_server.repository.load_detection import load_detection
+from pasarela_server.repository.load_suppression import load_suppression
 from pasarela_server.repository.pipeline import ImageLimits
 from pasarela_server.repository.readiness import IndexEntry, is_ready
 from pasarela_server.repository.scan import ModelOnDisk, scan
 from pasarela_server.repository.servable import Handle, Loaded, State, Status, VersionSlot
+from pasarela_server.repository.side_by_side import run_side_by_side
 from pasarela_server.repository.watch import Look, Watcher
 from pasarela_server.request import VersionName
 
@@ -79,7 +82,8 @@ class ModelManager:
         self._on_change = on_change
         self._options = options
         self._catalogue = Catalogue()
-        self._threads = ThreadPoolExecutor(options.load_threads, thread_name_prefix="load")
+        self._room = threading.BoundedSemaphore(options.load_threads)
+        """Taken by each version while it is loaded."""
         settle_s = options.settle_s if options.control is ControlMode.POLL else 0.0
         self._watcher = watcher or Watcher(settle_s, identify=options.control is not ControlMode.NONE)
         self._looking = threading.Lock()
@@ -175,6 +179,11 @@ class ModelManager:
         """See `Catalogue.index`."""
         return self._catalogue.index()
 
+    @property
+    def loading(self) -> bool:
+        """True while some version is being loaded, which nothing can interrupt."""
+        return any(entry.state is State.LOADING for entry in self.index())
+
     def close(self, timeout_s: float = 30.0) -> None:
         """Takes every model out of service and frees it. Blocks; not for the event loop, which must give handles back.
 
@@ -193,7 +202,6 @@ class ModelManager:
         for slot in slots:
             if not slot.wait_closed(max(0.0, until_s - time.monotonic())):
                 slot.abandon()
-        self._threads.shutdown(wait=False, cancel_futures=True)
         self.control.close()
 
     @property
@@ -217,24 +225,25 @@ class ModelManager:
         for look in looks:
             waves[_runs_another(look.found)].append(look)
         for wave in waves:
-            if not wave:
-                continue
-            with ThreadPoolExecutor(len(wave), thread_name_prefix="models") as threads:
-                jobs = [threads.submit(self._lifecycle(look.name).bring_up, look, starting=starting) for look in wave]
-                for job in jobs:
-                    job.result()
+            run_side_by_side(
+                [functools.partial(self._lifecycle(look.name).bring_up, look, starting=starting) for look in wave],
+                "models",
+            )
 
     def _lifecycle(self, name: str) -> ModelLifecycle:
-        new = ModelLifecycle(name, self._catalogue, self._load_version, self._threads, self._on_change)
+        new = ModelLifecycle(name, self._catalogue, self._load_version, self._on_change)
         return self._lifecycles.setdefault(name, new)
 
     def _load_version(self, model: DesiredModel, number: int) -> Loaded:
         limits = self._options.limits
+        if model.is_suppression:
+            return load_suppression(model, number, self.acquire, self._pool, limits)
         if model.is_detection:
             return load_detection(model, number, self.acquire, self._pool, limits)
         folder = model.versions[number]
         before = mark_files(folder)
-        loaded = load_raw(model, number, folder, self._loaders, self._cpu_threads, self._pool, limits)
+        with self._room:
+            loaded = load_raw(model, number, folder, self._loaders, self._cpu_threads, self._pool, limits)
         if mark_files(folder) != before:
             loaded.servable.close()
             raise FilesChanged("its files changed while they were loaded; it is tried again at the next look")

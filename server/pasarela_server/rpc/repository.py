@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+import threading
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pasarela_proto import inference_pb2 as pb
@@ -63,8 +65,9 @@ class RepositoryCalls:
             LoadFailed: It cannot be loaded.
         """
         _refuse_name(request.repository_name)
+        control = self._required()
         override = _read_override(request.model_name, request.parameters)
-        await asyncio.to_thread(self._required().load, request.model_name, override)
+        await _on_a_thread(lambda: control.load(request.model_name, override))
         return pb.RepositoryModelLoadResponse()
 
     async def unload(self, request: pb.RepositoryModelUnloadRequest) -> pb.RepositoryModelUnloadResponse:
@@ -76,6 +79,7 @@ class RepositoryCalls:
             ModelUnavailable: The server does not let clients unload models.
         """
         _refuse_name(request.repository_name)
+        control = self._required()
         dependents = False
         for name, parameter in request.parameters.items():
             if name != _DEPENDENTS:
@@ -83,13 +87,35 @@ class RepositoryCalls:
                     f"model '{request.model_name}': unknown parameter '{name[:80]}' of an unload; known: {_DEPENDENTS}"
                 )
             dependents = bool(_value(request.model_name, name, parameter, "bool_param", "a bool"))
-        await asyncio.to_thread(self._required().unload, request.model_name, with_dependents=dependents)
+        await _on_a_thread(lambda: control.unload(request.model_name, with_dependents=dependents))
         return pb.RepositoryModelUnloadResponse()
 
     def _required(self) -> ModelControl:
         if self._control is None:
             raise Unsupported("this server loads and unloads no models for clients")
         return self._control
+
+
+async def _on_a_thread(call: Callable[[], None]) -> None:
+    """Runs what blocks on a thread of its own: one that neither waits for others nor holds the process back."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def finish(error: Exception | None) -> None:
+        if not done.done():
+            done.set_result(None) if error is None else done.set_exception(error)
+
+    def run() -> None:
+        failure: Exception | None = None
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - raised again where it is awaited
+            failure = error
+        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits any more
+            loop.call_soon_threadsafe(finish, failure)
+
+    threading.Thread(target=run, name="control", daemon=True).start()
+    await done
 
 
 def _read_override(model: str, parameters: Parameters) -> LoadOverride | None:

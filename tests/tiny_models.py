@@ -1,0 +1,59 @@
+"""Models that load in milliseconds, one for each backend: `y = x + number`, so that an answer tells which one gave it."""
+
+from pathlib import Path
+
+import numpy as np
+
+
+def write_onnx(folder: Path, number: int, note: str = "") -> None:
+    """Writes `model.onnx`; another note makes other bytes of the same model."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    graph = helper.make_graph(
+        [helper.make_node("Add", ["x", "number"], ["y"])],
+        "add",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 2])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 2])],
+        [helper.make_tensor("number", TensorProto.FLOAT, [1], [float(number)])],
+        doc_string=note,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.onnx").write_bytes(model.SerializeToString())
+    onnx.checker.check_model(model)
+
+
+def write_openvino(folder: Path, number: int) -> None:
+    """Writes `model.xml` and `model.bin`."""
+    import openvino as ov
+    from openvino import opset13 as ops
+
+    x = ops.parameter([-1, 2], np.float32, name="x")
+    y = ops.add(x, ops.constant(np.full((1,), number, np.float32)))
+    y.output(0).set_names({"y"})
+    x.output(0).set_names({"x"})
+    folder.mkdir(parents=True, exist_ok=True)
+    ov.save_model(ov.Model([y], [x], "add"), folder / "model.xml", compress_to_fp16=False)
+
+
+def write_torchscript(folder: Path, number: int) -> None:
+    """Writes `model.pt`; its config.pbtxt must say the shape of `x` (see TORCHSCRIPT_CONFIG)."""
+    import warnings
+
+    import torch
+
+    class Add(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x + number
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`torch.jit")
+        torch.jit.trace(Add(), torch.zeros(1, 2)).save(str(folder / "model.pt"))
+
+
+TORCHSCRIPT_CONFIG = """
+input { name: "x" } output { name: "y" }
+parameters { key: "x.shape" value { string_value: "-1,2" } }
+"""
