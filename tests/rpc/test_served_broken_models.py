@@ -65,10 +65,11 @@ def test_a_model_file_cut_in_half_is_unavailable_with_a_reason(index, broken, br
     assert HALVES[name].partition(".")[0] in half.reason
     assert str(broken_repository) not in half.reason
 
-    with pytest.raises(grpc.RpcError) as refused:
-        broken.inference.ModelInfer(pb.ModelInferRequest(model_name=name))
-    assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
-    assert half.reason[:40] in refused.value.details()
+    for version, code in (("", grpc.StatusCode.NOT_FOUND), ("1", grpc.StatusCode.UNAVAILABLE)):
+        with pytest.raises(grpc.RpcError) as refused:
+            broken.inference.ModelInfer(pb.ModelInferRequest(model_name=name, model_version=version))
+        assert refused.value.code() is code
+        assert half.reason[:40] in refused.value.details()
 
 
 def test_a_model_without_versions_says_so(index):

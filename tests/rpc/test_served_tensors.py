@@ -142,9 +142,9 @@ BAD = [
         lambda side: request(
             side, inputs=[X | {"parameters": {"shared_memory_region": {"string_param": "r"}}}], raw_input_contents=[]
         ),
-        "UNIMPLEMENTED",
-        ["images", "shared memory"],
-        id="shared memory",
+        "INVALID_ARGUMENT",
+        ["images", "shared_memory_byte_size"],
+        id="shared memory without a length",
     ),
 ]
 
