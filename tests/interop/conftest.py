@@ -34,10 +34,10 @@ def run_client(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     offline = {"YOLO_CONFIG_DIR": str(home), "YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false"}
 
-    def run(name, *arguments, python=sys.executable):
+    def run(name, *arguments, python=sys.executable, limit_s=110):
         command = [python, str(CLIENTS / f"{name}.py"), *map(str, arguments)]
         ended = subprocess.run(
-            command, capture_output=True, text=True, check=False, env=os.environ | offline, cwd=home, timeout=110
+            command, capture_output=True, text=True, check=False, env=os.environ | offline, cwd=home, timeout=limit_s
         )
         assert ended.returncode == 0, ended.stderr
         return json.loads(ended.stdout.splitlines()[-1])
