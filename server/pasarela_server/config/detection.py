@@ -71,15 +71,7 @@ def complete_detection(
             belongs to the raw model.
     """
     check_name(written, folder, source)
-    for name in _FIELDS_OF_THE_RAW_MODEL:
-        if any(descriptor.name == name for descriptor, _ in written.ListFields()):
-            raise InvalidModel(
-                f"{source}: field {name!r} has no meaning for a detection model; write it in the configuration of the "
-                "raw model that it runs"
-            )
-    for tensor in written.output:
-        if tensor.label_filename:
-            raise InvalidModel(f"{source}: label_filename belongs in the configuration of the raw model; move it there")
+    refuse_raw_fields(written, "a detection model", source)
     detection = _detection(written, folder, source)
     config = ModelConfig(
         name=folder,
@@ -93,6 +85,23 @@ def complete_detection(
     )
     which = f" version {detection.model_version}" if detection.model_version else ""
     return Completed(config, (f"detects with {detection.model!r}{which}",)), detection
+
+
+def refuse_raw_fields(written: model_config_pb2.ModelConfig, kind: str, source: str) -> None:
+    """Refuses fields that say how a model file is run, in the configuration of a model that has none.
+
+    Raises:
+        InvalidModel: One is set.
+    """
+    for name in _FIELDS_OF_THE_RAW_MODEL:
+        if any(descriptor.name == name for descriptor, _ in written.ListFields()):
+            raise InvalidModel(
+                f"{source}: field {name!r} has no meaning for {kind}; write it in the configuration of the "
+                "raw model that it runs"
+            )
+    for tensor in written.output:
+        if tensor.label_filename:
+            raise InvalidModel(f"{source}: label_filename belongs in the configuration of the raw model; move it there")
 
 
 def _detection(written: model_config_pb2.ModelConfig, folder: str, source: str) -> DetectionConfig:
@@ -110,21 +119,32 @@ def _detection(written: model_config_pb2.ModelConfig, folder: str, source: str) 
         )
     return DetectionConfig(
         model=model,
-        model_version=_number(parameters, "model_version", int, 1, math.inf, source),
+        model_version=read_number(parameters, "model_version", int, 1, math.inf, source),
         defaults=DetectionDefaults(
-            confidence=_number(parameters, "confidence", float, 0.0, 1.0, source),
-            iou=_number(parameters, "iou", float, 0.0, 1.0, source),
-            max_detections=_number(parameters, "max_detections", int, 1, math.inf, source),
+            confidence=read_number(parameters, "confidence", float, 0.0, 1.0, source),
+            iou=read_number(parameters, "iou", float, 0.0, 1.0, source),
+            max_detections=read_number(parameters, "max_detections", int, 1, math.inf, source),
         ),
     )
 
 
-def _number(
-    parameters: Mapping[str, str], key: str, kind: Callable[[str], N], least: float, most: float, source: str
+def read_number(
+    parameters: Mapping[str, str],
+    key: str,
+    kind: Callable[[str], N],
+    least: float,
+    most: float,
+    source: str,
+    otherwise: N | None = None,
 ) -> N | None:
+    """Reads a parameter that is a number from `least` to `most`; `otherwise` if it is not written.
+
+    Raises:
+        InvalidModel: It is none.
+    """
     text = parameters.get(key)
     if text is None:
-        return None
+        return otherwise
     expected = "a whole number" if kind is int else "a number"
     limits = f"from {least:g} to {most:g}" if most < math.inf else f"of at least {least:g}"
     number: N | None

@@ -12,6 +12,9 @@ from pasarela_server.config.model import AllVersions, InstanceKind, Latest, Spec
 from pasarela_server.errors import InvalidModel
 
 DETECTION = "detection"
+SUPPRESSION = "nms"
+RUNS_ANOTHER = (DETECTION, SUPPRESSION)
+"""Backends of models that run another model instead of an artefact of their own."""
 _PLATFORMS = {"onnxruntime_onnx": "onnxruntime", "pytorch_libtorch": "pytorch"}
 
 
@@ -159,7 +162,7 @@ def _plural(count: int, noun: str) -> str:
 
 
 def _backends(artefacts: Mapping[str, str]) -> list[str]:
-    return [*sorted(artefacts), DETECTION]
+    return [*sorted(artefacts), *RUNS_ANOTHER]
 
 
 def _check_filename(name: str, source: str) -> None:

@@ -1,0 +1,138 @@
+"""A model that suppresses another's answers: takes the raw model's tensors, gives a few finished rows."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
+from dataclasses import replace
+
+from pasarela_server.config.model import ModelConfig
+from pasarela_server.config.suppression import OUTPUT, SuppressionConfig
+from pasarela_server.detection.options import DetectOptions
+from pasarela_server.detection.suppression import finish_rows
+from pasarela_server.detection.yolo import YoloDetector
+from pasarela_server.errors import InvalidRequest, ModelUnavailable, QueueFull
+from pasarela_server.repository.door import check_request
+from pasarela_server.repository.raw import RawServable
+from pasarela_server.repository.result import DetectOverrides, DetectResult, ImageSource
+from pasarela_server.request import InferRequest, InferResponse
+from pasarela_server.tensor import Array, DataType, Tensor
+
+_NO_OVERRIDES = DetectOverrides()
+
+
+class SuppressionServable:
+    """Borrows the raw model anew for each request. The work on boxes happens on the pool."""
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        version: int,
+        raw: Callable[[], AbstractContextManager[RawServable]],
+        detector: YoloDetector,
+        suppression: SuppressionConfig,
+        options: DetectOptions,
+        pool: Executor,
+        max_waiting: int,
+    ) -> None:
+        """Puts the parts together.
+
+        Args:
+            config: The complete configuration.
+            version: The version's number.
+            raw: Pins the raw model for one request.
+            detector: What was known of the raw model's tensors when the configuration was completed.
+            suppression: What the configuration's parameters say.
+            options: Its thresholds.
+            pool: Runs the work on boxes. Its owner shuts it down.
+            max_waiting: Answers that may wait for the pool; one more request is refused.
+        """
+        self._config = config
+        self._version = version
+        self._raw = raw
+        self._detector = detector
+        self._suppression = suppression
+        self._options = options
+        self._pool = pool
+        self._max_waiting = max_waiting
+        self._room = threading.BoundedSemaphore(max_waiting)
+
+    @property
+    def config(self) -> ModelConfig:
+        """The configuration in force."""
+        return self._config
+
+    @property
+    def version(self) -> int:
+        """The version's number."""
+        return self._version
+
+    @property
+    def description(self) -> str:
+        """Which raw model it runs."""
+        return f"suppression over {self._suppression.raw.model}"
+
+    def labels(self, output: str) -> tuple[str, ...]:  # noqa: ARG002 - every output alike
+        """None: rows hold class ids, and their elements stand for no classes."""
+        return ()
+
+    async def infer(self, request: InferRequest) -> InferResponse:
+        """Answers a request.
+
+        Raises:
+            InvalidRequest: It does not fit the model.
+            QueueFull: Too many requests wait.
+            ModelUnavailable: The raw model is not ready, or takes other tensors than it did.
+            BackendFailure: The framework raised.
+        """
+        check_request(self._config, request)
+        if not self._room.acquire(blocking=False):
+            raise QueueFull(f"model {self._config.name!r}: {self._max_waiting} requests wait already, its limit")
+        try:
+            with self._raw() as raw:
+                if raw.detector != self._detector:
+                    raise ModelUnavailable(
+                        f"model {self._config.name!r} suppresses the answers of {self._suppression.raw.model!r}, which "
+                        "takes or gives other tensors than when it was loaded; load it again"
+                    )
+                name = self._detector.output_name
+                answer = await raw.infer(replace(request, requested_outputs=(name,)))
+            loop = asyncio.get_running_loop()
+            rows, elapsed_ns = await loop.run_in_executor(self._pool, self._finish, answer.outputs[0].array)
+        finally:
+            self._room.release()
+        timings = answer.timings.with_(postprocess_ns=answer.timings.postprocess_ns + elapsed_ns)
+        output = Tensor(OUTPUT, DataType.FP32, rows)
+        return InferResponse(self._config.name, self._version, (output,), request.id, timings)
+
+    async def detect(
+        self,
+        image: ImageSource,  # noqa: ARG002 - refused as it is
+        overrides: DetectOverrides = _NO_OVERRIDES,  # noqa: ARG002
+        deadline_monotonic_s: float | None = None,  # noqa: ARG002
+    ) -> DetectResult:
+        """Refused: images go to a detection model, which suppresses by itself.
+
+        Raises:
+            InvalidRequest: Always.
+        """
+        raise InvalidRequest(
+            f"model {self._config.name!r} takes tensors; send images to a detection model, or to "
+            f"{self._suppression.raw.model!r}"
+        )
+
+    def stop(self, *, drain: bool) -> None:
+        """Nothing runs here: the raw model's queue is the raw model's."""
+
+    def close(self) -> None:
+        """Nothing to free: the raw model belongs to its own servable."""
+
+    def _finish(self, output: Array) -> tuple[Array, int]:
+        """Runs on the pool. The rows, and how long it took."""
+        began_ns = time.perf_counter_ns()
+        rows = finish_rows(output, self._options, every_label=self._suppression.every_label)
+        return rows, time.perf_counter_ns() - began_ns
