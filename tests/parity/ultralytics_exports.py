@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,14 @@ import numpy as np
 import torch
 import yaml
 
+from pasarela_server.detection.detections import Detections
+from pasarela_training.export.formats import export_variant
+
 os.environ.update(YOLO_AUTOINSTALL="false", YOLO_OFFLINE="true")
 
 SIDE = 128
 CLASSES = 5
+CONFIDENCE = 0.3
 FAMILIES = {
     "v8": "v8/yolov8.yaml",
     "v9": "v9/yolov9t.yaml",
@@ -43,12 +49,7 @@ class Export:
 
     def __str__(self) -> str:
         written = "_".join(f"{key}-{value}" for key, value in self.options.items())
-        return re_name(f"{self.family}_{self.format}_{written or 'plain'}")
-
-
-def re_name(name: str) -> str:
-    """A name that a model may have."""
-    return "".join(letter if letter.isalnum() or letter in "_-" else "" for letter in name)
+        return "".join(letter for letter in f"{self.family}_{self.format}_{written or 'plain'}" if letter not in "[], ")
 
 
 def checkpoint(family: str, folder: Path, picture: np.ndarray) -> Path:
@@ -105,6 +106,12 @@ def spread_answers(network: torch.nn.Module, picture: np.ndarray) -> None:
         layer.bias.copy_(-scale * answers.mean(dim=axes) - 2.5 + torch.rand(CLASSES, generator=generator))
         return _apply(layer, inputs[0])
 
+    if getattr(head, "reg_max", 16) == 1:
+        # YOLO26 predicts distances to the sides outright: random ones would be negative half of the time.
+        for layer in head.modules():
+            if isinstance(layer, torch.nn.Conv2d) and layer.out_channels == 4:
+                torch.nn.init.normal_(layer.weight, 0, 0.002, generator=generator)
+                torch.nn.init.constant_(layer.bias, 2)
     hooks = [layer.register_forward_hook(spread) for layer in last]
     for norm in norms:
         norm.momentum = 1.0
@@ -128,7 +135,54 @@ def _apply(layer: Any, inputs: torch.Tensor) -> torch.Tensor:
 
 def export(case: Export, weights: Path, folder: Path) -> Path:
     """Exports a checkpoint and moves what came of it, file or folder, into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if case.format == "pt2":
+        # Ultralytics does not export it; the project's own pipeline does.
+        with tempfile.TemporaryDirectory() as scratch:
+            export_variant("pt2", weights, SIDE, Path(scratch), folder)
+        return folder / "model.pt2"
     model = model_class(case.family)(str(weights))
     made = Path(model.export(format=case.format, verbose=False, **({"imgsz": SIDE} | case.options)))
-    folder.mkdir(parents=True, exist_ok=True)
     return Path(shutil.move(made, folder / made.name))
+
+
+def drop_in(case: Export, weights: Path, repository: Path) -> Path:
+    """Exports into version 1 of a model without a configuration, and puts a detection model over it."""
+    made = export(case, weights, repository / str(case) / "1")
+    boxes = repository / f"{case}_boxes" / "config.pbtxt"
+    boxes.parent.mkdir()
+    boxes.write_text(
+        'backend: "detection"\n'
+        f'parameters {{ key: "model" value {{ string_value: "{case}" }} }}\n'
+        f'parameters {{ key: "confidence" value {{ string_value: "{CONFIDENCE}" }} }}\n'
+    )
+    return made
+
+
+def predicted(case: Export, made: Path, image: np.ndarray) -> np.ndarray:
+    """What Ultralytics' `predict` finds with an export on an RGB image: (n, 6) of corners, score, class id."""
+    if case.format == "pt2":
+        # Nor does Ultralytics read it: the checkpoint that it was made from stands for it.
+        made = made.parents[3] / f"{case.family}.pt"
+    images = [image[:, :, ::-1]] * int(case.options.get("batch", 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch's about TorchScript
+        model = model_class(case.family)(str(made), **({} if case.family == "rtdetr" else {"task": "detect"}))
+        results = model.predict(
+            images, imgsz=case.options.get("imgsz", SIDE), rect=False, conf=CONFIDENCE, iou=0.7, max_det=300,
+            device="cpu", verbose=False, save=False,
+        )  # fmt: skip
+    return np.asarray(results[0].boxes.data.numpy())
+
+
+def compare(ours: Detections, theirs: np.ndarray, pixels: float = 0.05, score: float = 1e-3) -> str:
+    """Why detections differ from Ultralytics'; empty if each has its like, in whatever order equal scores come."""
+    if len(ours) != len(theirs):
+        return f"{len(ours)} detections, Ultralytics finds {len(theirs)}"
+    height, width = ours.boxes[:, 3].max(initial=0), ours.boxes[:, 2].max(initial=0)
+    boxes = np.clip(theirs[:, :4], 0, [max(width, 1), max(height, 1)] * 2)
+    apart = np.abs(ours.boxes[:, None] - boxes[None]).max(axis=2)
+    alike = (apart <= pixels) & (np.abs(ours.scores[:, None] - theirs[None, :, 4]) <= score)
+    alike &= ours.class_ids[:, None] == theirs[None, :, 5]
+    alone = int((~alike.any(axis=1)).sum() + (~alike.any(axis=0)).sum())
+    return f"{alone} detections have no like" if alone else ""

@@ -84,9 +84,7 @@ class PyTorchBackend:
                 return
             module, metadata = load_torchscript(torch, artefact, self._device)
             self._module = _Module(torch, module, self._device, options.threads)
-            # Trying shapes out needs no optimiser; it would spend seconds on shapes that nobody asks for.
-            with torch.jit.optimized_execution(False):
-                self._spec = discover_spec(self._module, input_count(module), metadata, options)
+            self._spec = _discover(torch, self._module, input_count(module), metadata, options)
 
     @property
     def spec(self) -> ArtefactSpec:
@@ -140,6 +138,18 @@ class PyTorchLoader:
         torch = import_framework("torch", extra="pytorch")
         require_file(artefact)
         return PyTorchBackend(torch, artefact, options, exported=check_kind(artefact))
+
+
+def _discover(
+    torch: Any, module: _Module, inputs: int, metadata: Mapping[str, object], options: BackendOptions
+) -> ArtefactSpec:
+    # Trying shapes out needs no optimiser; it would spend seconds on shapes that nobody asks for.
+    try:
+        with torch.jit.optimized_execution(False):
+            return discover_spec(module, inputs, metadata, options)
+    except RuntimeError:
+        # Some networks (`nms=True`) mix types in a way that only the optimiser puts right.
+        return discover_spec(module, inputs, metadata, options)
 
 
 def _device(torch: Any, parameters: Mapping[str, str]) -> str:
