@@ -1,0 +1,91 @@
+"""What Ultralytics exports, dropped into a version's folder as it is, finds what Ultralytics' own `predict` finds.
+
+A handful of exports stands for the families, the formats and the ways to export; `make exports` compares all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from pasarela_server.backends.loaders import loaders
+from pasarela_server.detection.detections import Detections
+from pasarela_server.repository.manager import ModelManager
+from tests.parity.ultralytics_exports import CLASSES, Export, checkpoint, compare, drop_in, predicted
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),  # exporters warn of each other
+    pytest.mark.timeout(400),  # the first test exports everything
+]
+
+CASES = [
+    Export("v8", "onnx", {"imgsz": [96, 160]}),
+    Export("v8", "onnx", {"nms": True, "simplify": False}),
+    Export("v8", "pt2"),
+    Export("v10", "onnx", {"nms": False, "simplify": False}),
+    Export("v8", "torchscript"),
+    Export("v8", "torchscript", {"nms": True}),
+    Export("26", "onnx", {"dynamic": True, "nms": False, "simplify": False}),
+    Export("26", "openvino", {"batch": 2}),
+    Export("rtdetr", "onnx", {"simplify": False}),
+]
+IDS = [str(case) for case in CASES]
+
+
+@pytest.fixture(scope="module")
+def sample() -> np.ndarray:
+    """A photograph, RGB."""
+    image = cv2.imread(str(Path(__file__).parents[1] / "data" / "sample.jpg"))
+    return np.ascontiguousarray(image[:, :, ::-1])
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory, sample: np.ndarray) -> tuple[Path, dict[str, Path]]:
+    """A repository without a single config.pbtxt but those of detection models; and each export."""
+    folder = tmp_path_factory.mktemp("exports")
+    weights: dict[str, Path] = {}
+    for case in CASES:
+        if case.family not in weights:
+            weights[case.family] = checkpoint(case.family, folder, sample)
+    files = {str(case): drop_in(case, weights[case.family], folder / "repository") for case in CASES}
+    return folder / "repository", files
+
+
+@pytest.fixture(scope="module")
+def manager(exported: tuple[Path, dict[str, Path]]) -> Iterator[ModelManager]:
+    """The repository, loaded."""
+    with ThreadPoolExecutor(2) as pool:
+        manager = ModelManager(exported[0], loaders(), pool, 2)
+        manager.load_all()
+        yield manager
+        manager.close()
+
+
+def detected(manager: ModelManager, name: str, image: np.ndarray) -> tuple[Detections, tuple[str, ...]]:
+    async def detect() -> tuple[Detections, tuple[str, ...]]:
+        with manager.acquire(name) as handle:
+            result = await handle.servable.detect(image)
+        return result.detections, result.names
+
+    return asyncio.run(detect())
+
+
+def test_every_export_is_served_without_a_configuration(manager: ModelManager) -> None:
+    assert {entry.name: entry.reason for entry in manager.index() if entry.reason} == {}
+
+
+@pytest.mark.parametrize("case", CASES, ids=IDS)
+def test_boxes_are_those_of_predict(
+    manager: ModelManager, exported: tuple[Path, dict[str, Path]], sample: np.ndarray, case: Export
+) -> None:
+    ours, names = detected(manager, f"{case}_boxes", sample)
+    theirs = predicted(case, exported[1][str(case)], sample)
+    assert names == tuple(f"garment {number}" for number in range(CLASSES))
+    assert len(ours) > 10
+    assert compare(ours, theirs) == ""
