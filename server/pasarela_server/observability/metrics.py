@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 
 from pasarela_server.errors import BackendFailure, DeadlineExpired, QueueFull, RequestCancelled, ServerStopping
-from pasarela_server.observability.record import RequestRecord
+from pasarela_server.observability.record import ExecutionTimes, RequestRecord
 from pasarela_server.observability.statistics import Statistics
 from pasarela_server.request import Timings
 
@@ -146,6 +146,10 @@ class Metrics:
     def loaded(self, model: str, version: int, seconds: float) -> None:
         """Says how long loading a version took."""
         self._load.labels(model, str(version)).set(seconds)
+
+    def executed(self, model: str, version: int, execution: ExecutionTimes) -> None:
+        """Counts a batch that a version has executed."""
+        self._statistics.executed(model, version, execution)
 
     def forget(self, model: str, version: int) -> None:
         """Drops what is known of a version, the statistics included; call it when the version is unloaded."""

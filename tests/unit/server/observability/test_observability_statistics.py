@@ -183,9 +183,9 @@ def test_the_metrics_show_the_executions_that_were_reported():
         with metrics.request("m", 1) as outcome:
             outcome.rows = rows
             outcome.timings = TIMINGS
-    metrics.statistics.executed("m", 1, Execution(1))
-    metrics.statistics.executed("m", 1, Execution(1))
-    metrics.statistics.executed("m", 1, Execution(2))
+    metrics.executed("m", 1, Execution(1))
+    metrics.executed("m", 1, Execution(1))
+    metrics.executed("m", 1, Execution(2))
     assert 'nv_inference_exec_count{model="m",version="1"} 3.0' in metrics.exposition().decode()
     assert metrics.statistics.of("m", 1).success.count == 2
 

@@ -1,0 +1,39 @@
+"""Who is told what versions do; `observability.metrics.Metrics` is one."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pasarela_server.scheduling.execution import Execution
+
+
+class Observer(Protocol):
+    """Told of what happens to versions, on whichever thread it happens: must neither block nor raise."""
+
+    def executed(self, model: str, version: int, execution: Execution) -> None:
+        """A raw model's version has executed a batch; told before any request of it gets its answer."""
+        ...
+
+    def loaded(self, model: str, version: int, seconds: float) -> None:
+        """A version has become READY; loading it took so long."""
+        ...
+
+    def forget(self, model: str, version: int) -> None:
+        """A version has been unloaded, and none of the same number took its place."""
+        ...
+
+
+class _Nobody:
+    """Takes no notice."""
+
+    def executed(self, model: str, version: int, execution: Execution) -> None:
+        """Nothing."""
+
+    def loaded(self, model: str, version: int, seconds: float) -> None:
+        """Nothing."""
+
+    def forget(self, model: str, version: int) -> None:
+        """Nothing."""
+
+
+NOBODY: Observer = _Nobody()
