@@ -1,6 +1,8 @@
 """What a real server says of requests that were made: statistics and metrics agree with each other and with the client."""
 
+import json
 import re
+import shutil
 import urllib.request
 
 import grpc
@@ -81,6 +83,9 @@ def test_all_versions_are_there_and_the_metrics_say_the_same(server, stubs, side
 
     ready = stubs.inference.RepositoryIndex(pb.RepositoryIndexRequest(ready=True)).models
     assert [(each.name, each.version) for each in found] == [(each.name, each.version) for each in ready]
+    for each in found:
+        assert f'nv_model_load_duration_secs{{model="{each.name}",version="{each.version}"}}' in text
+    assert 'nv_inference_pending_request_count{model="garments_onnx",version="1"} 0.0' in text
     used = [each for each in found if each.inference_stats.success.count]
     assert used
     for each in used:
@@ -92,3 +97,57 @@ def test_all_versions_are_there_and_the_metrics_say_the_same(server, stubs, side
         assert shown["nv_inference_request_success"] == each.inference_stats.success.count
         assert shown["nv_inference_count"] == each.inference_count
         assert shown["nv_inference_exec_count"] == each.execution_count
+
+
+def test_the_raw_model_under_a_detection_model_counts_what_it_executed(stubs, jpeg):
+    name = stubs.inference.ModelConfig(pb.ModelConfigRequest(name="garments")).config.parameters["model"].string_value
+    before = statistics(stubs, name)
+    for _ in range(3):
+        stubs.detection.Detect(detection_pb2.DetectRequest(model_name="garments", image={"encoded": jpeg}))
+    found = difference(statistics(stubs, name), before)
+    assert (found["inferences"], found["executions"], found["success"]) == (3, 3, 0)
+
+
+def test_traces_are_on_disk_while_the_server_runs_and_whole_when_it_has_stopped(
+    repository, start_server, stubs_for, side, tmp_path
+):
+    shutil.copytree(repository / "garments_onnx", tmp_path / "models" / "garments_onnx")
+    path = tmp_path / "trace.json"
+    with start_server(tmp_path / "models", "--trace-file", str(path)) as running:
+        inference = stubs_for(running.address).inference
+        settings = {"trace_level": {"value": ["TIMESTAMPS"]}, "trace_rate": {"value": ["2"]}}
+        told = inference.TraceSetting(pb.TraceSettingRequest(settings=settings)).settings
+        for index in range(5):
+            inference.ModelInfer(request(side, id=str(index)))
+        assert running.stop() == 0
+
+    assert list(told["trace_file"].value) == ["trace.json"]
+    found = json.loads(path.read_text())
+    assert [(each["model_name"], each["request_id"]) for each in found[::2]] == [
+        ("garments_onnx", "1"),
+        ("garments_onnx", "3"),
+    ]
+    for each in found[1::2]:
+        moments = [moment["ns"] for moment in each["timestamps"]]
+        assert moments == sorted(moments)
+        assert [moment["name"] for moment in each["timestamps"]][-1] == "REQUEST_END"
+
+
+def test_the_log_of_a_running_server_is_changed(repository, start_server, stubs_for, tmp_path):
+    with start_server(tmp_path, "--allow-empty-repository", "true") as running:
+        inference = stubs_for(running.address).inference
+
+        def change(**settings):
+            inference.LogSettings(pb.LogSettingsRequest(settings=settings))
+
+        inference.ServerLive(pb.ServerLiveRequest())
+        change(log_verbose_level={"uint32_param": 1}, log_format={"string_param": "ISO8601"})
+        inference.ServerLive(pb.ServerLiveRequest())
+        change(log_verbose_level={"uint32_param": 0}, log_info={"bool_param": False})
+        assert running.stop() == 0
+        lines = [line for line in running.log.read_text().splitlines() if "DEBUG" in line or "INFO" in line]
+
+    calls = [line for line in lines if "ServerLive" in line]
+    assert len(calls) == 1, lines
+    assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ DEBUG", calls[0])
+    assert not [line for line in lines if "INFO" in line and "stopp" in line]
