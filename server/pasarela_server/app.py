@@ -19,6 +19,7 @@ from pathlib import Path
 import cv2
 import grpc
 
+from pasarela_server.backends.cuda import find_cuda_memory
 from pasarela_server.backends.loaders import loaders
 from pasarela_server.config.plan import DETECTION
 from pasarela_server.config.server import ServerConfig
@@ -44,6 +45,7 @@ from pasarela_server.rpc.inference import InferenceService
 from pasarela_server.rpc.repository import RepositoryCalls
 from pasarela_server.rpc.server import SERVICES, build_server, listen
 from pasarela_server.rpc.settings import SettingsCalls
+from pasarela_server.rpc.shared_memory import SharedMemoryCalls
 from pasarela_server.rpc.status import FailureTable, status_codes
 
 _log = logging.getLogger("pasarela_server")
@@ -84,7 +86,7 @@ async def _serve(config: ServerConfig) -> bool:
     """
     loop = asyncio.get_running_loop()
     stop = _stop_signal(loop)
-    statistics, tracer = Statistics(), Tracer()
+    statistics, tracer = Statistics(), Tracer(config.trace_file)
     metrics = Metrics(statistics=statistics, listeners=[tracer.request])
     failures, calls, health = _failures(config), OpenCalls(), HealthService()
     images = ThreadPoolExecutor(config.cpu_threads, thread_name_prefix="images")
@@ -107,6 +109,7 @@ async def _serve(config: ServerConfig) -> bool:
             strict_readiness=config.strict_readiness,
             limits=ImageLimits(max_pixels=config.max_image_pixels),
         ),
+        observer=metrics,
     )
     server = build_server(
         InferenceService(
@@ -115,6 +118,7 @@ async def _serve(config: ServerConfig) -> bool:
             metrics,
             metadata.version("pasarela-server"),
             repository=RepositoryCalls(models, models.control),
+            shared_memory=SharedMemoryCalls(find_cuda_memory(), allowed=config.allow_shared_memory),
             settings=SettingsCalls(models, LogControl(config.log_verbose), tracer),
             failures=failures,
         ),
@@ -124,7 +128,9 @@ async def _serve(config: ServerConfig) -> bool:
         config.grpc_max_message_bytes,
     )
     grpc_port = listen(server, config.grpc_address, config.grpc_port)
-    pages = _metrics_pages(config, metrics, lambda: not calls.stopping and models.ready())
+    pages = _metrics_pages(
+        config, lambda: metrics.exposition(models.waiting()), lambda: not calls.stopping and models.ready()
+    )
     await server.start()
     if pages is not None:
         pages.start()
@@ -211,7 +217,9 @@ def _freeze_memory() -> None:
     gc.freeze()
 
 
-def _metrics_pages(config: ServerConfig, metrics: Metrics, ready: Callable[[], bool]) -> MetricsServer | None:
+def _metrics_pages(
+    config: ServerConfig, exposition: Callable[[], bytes], ready: Callable[[], bool]
+) -> MetricsServer | None:
     """The metrics port, bound; None if it is switched off.
 
     Raises:
@@ -224,7 +232,7 @@ def _metrics_pages(config: ServerConfig, metrics: Metrics, ready: Callable[[], b
             config.metrics_address,
             config.metrics_port,
             {
-                "/metrics": lambda: Page(200, CONTENT_TYPE, metrics.exposition()),
+                "/metrics": lambda: Page(200, CONTENT_TYPE, exposition()),
                 "/healthz": lambda: text_page("alive"),
                 "/readyz": lambda: text_page("ready") if ready() else text_page("not ready", ok=False),
             },

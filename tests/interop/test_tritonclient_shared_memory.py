@@ -74,7 +74,7 @@ def test_bytes_tensors_go_both_ways(answers, sample_names):
         pytest.param("twice", "ALREADY_EXISTS", "'in'", id="a name stands for one region"),
         pytest.param("no such key", "INTERNAL", "pasarela-none", id="an object that nobody made"),
         pytest.param("beyond the object", "INVALID_ARGUMENT", "1099511627776", id="more than the object has"),
-        pytest.param("unknown region", "INVALID_ARGUMENT", "'none'", id="a region that nobody registered"),
+        pytest.param("unknown region", "NOT_FOUND", "'none'", id="a region that nobody registered"),
         pytest.param("too small", "INVALID_ARGUMENT", "byte_size 8", id="an output of 142,800 bytes into 8"),
         pytest.param("status of none", "NOT_FOUND", "'none'", id="status of an unknown region"),
     ],

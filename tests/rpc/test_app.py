@@ -32,7 +32,7 @@ class GatedManager:
     version = 1
     config_of_m = ModelConfig(name="m", backend="detection", inputs=(), outputs=())
 
-    def __init__(self, root, loaders, pool, cpu_threads, on_change, options):
+    def __init__(self, root, loaders, pool, cpu_threads, on_change, options, observer):
         GatedManager.latest = self
         self.on_change = on_change
         self.may_load = threading.Event()
@@ -48,6 +48,9 @@ class GatedManager:
 
     def poll(self):
         return None
+
+    def waiting(self):
+        return ()
 
     def ready(self):
         return self.loaded

@@ -86,7 +86,7 @@ def _parser(program: str) -> _Parser:
 
 def _help(setting: Field[Any]) -> str:
     text = str(setting.metadata["help"])
-    if setting.default is not MISSING and setting.default not in ("", ()):
+    if setting.default is not MISSING and setting.default not in ("", (), None):
         shown = str(setting.default).lower() if isinstance(setting.default, bool) else str(setting.default)
         text += f" (default: {shown})"
     return f"{text} [{variable(setting.name)}]".replace("%", "%%")

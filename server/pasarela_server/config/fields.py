@@ -36,6 +36,7 @@ HONOURED: dict[str, str] = {
     "instance_group.kind": "KIND_AUTO, KIND_CPU or KIND_GPU",
     "instance_group.count": "instances; completed from the cores",
     "default_model_filename": "the model file, if it has not the backend's usual name",
+    "model_warmup": "requests to run before the model is READY; without it zeros in each batch size",
     "parameters": "handed to the backend, or to the detection model, and told to clients",
 }
 """What is honoured, and how. A path without a dot below a message honours everything in it."""
@@ -70,7 +71,6 @@ REFUSED: dict[str, str] = {
     "instance_group.host_policy": "",
     "cc_model_filenames": "name the model file with `default_model_filename`",
     "metric_tags": "",
-    "model_warmup": "every model is warmed up with zeros when it is loaded",
     "model_operations": "",
     "model_transaction_policy.decoupled": "every request has one answer",
     "model_repository_agents": "",

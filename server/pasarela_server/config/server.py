@@ -91,6 +91,20 @@ class ServerConfig:
     metrics_port: int = field(
         default=8002, metadata=_says(values.port, "PORT", "port for the metrics; 0 takes any free one")
     )
+    allow_shared_memory: bool = field(
+        default=True,
+        metadata=_says(
+            values.switch,
+            "BOOL",
+            "let clients on this machine place tensors in shared memory; false refuses to register any",
+        ),
+    )
+    trace_file: Path | None = field(
+        default=None,
+        metadata=_says(
+            values.folder, "PATH", "file for the requests that TraceSetting asks to trace; without it none can be"
+        ),
+    )
     strict_readiness: bool = field(
         default=True,
         metadata=_says(

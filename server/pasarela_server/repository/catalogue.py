@@ -155,6 +155,15 @@ class Catalogue:
             for model in self._models.values()
         )
 
+    def waiting(self) -> tuple[tuple[str, int, int], ...]:
+        """Model, version and requests in its queue, of each version that is ready."""
+        return tuple(
+            (name, slot.number, slot.waiting)
+            for name, model in self._models.items()
+            for slot in model.slots.values()
+            if slot.status.state is State.READY
+        )
+
     def index(self) -> tuple[IndexEntry, ...]:
         """Every model and version known, by name and version, with state and reason."""
         entries: list[IndexEntry] = []

@@ -54,6 +54,11 @@ class DetectionServable:
         """Which raw model it runs."""
         return f"detection over {self._config.parameters['model']}"
 
+    @property
+    def waiting(self) -> int:
+        """None: the queue is the raw model's."""
+        return 0
+
     def labels(self, output: str) -> tuple[str, ...]:  # noqa: ARG002 - every output alike
         """None: outputs hold a value for each object, not for each class."""
         return ()

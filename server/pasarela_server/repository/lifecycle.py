@@ -13,6 +13,7 @@ from pasarela_server.config.model import Latest
 from pasarela_server.errors import BackendMissing, InvalidModel, ServingError
 from pasarela_server.repository.catalogue import Catalogue, Model
 from pasarela_server.repository.desired import DesiredModel, desire
+from pasarela_server.repository.observer import NOBODY, Observer
 from pasarela_server.repository.servable import Loaded, State, Status, VersionSlot
 from pasarela_server.repository.side_by_side import run_side_by_side
 from pasarela_server.repository.versions import NO_VERSION, Standing, plan_versions, versions_to_retire
@@ -33,7 +34,14 @@ Load = Callable[[DesiredModel, int], Loaded]
 class ModelLifecycle:
     """One model's way through its versions. One thread at a time brings it up; others wait for their turn."""
 
-    def __init__(self, name: str, catalogue: Catalogue, load: Load, on_change: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        catalogue: Catalogue,
+        load: Load,
+        on_change: Callable[[str], None],
+        observer: Observer = NOBODY,
+    ) -> None:
         """Builds the lifecycle.
 
         Args:
@@ -41,11 +49,13 @@ class ModelLifecycle:
             catalogue: Where versions are published.
             load: Loads one version; may be called for several at once.
             on_change: Told the model's name after each change.
+            observer: Told what happens to versions.
         """
         self._name = name
         self._catalogue = catalogue
         self._load = load
         self._on_change = on_change
+        self._observer = observer
         self._turn = threading.Lock()
         self._failed: dict[int, str] = {}
         """By version, the content that could not be loaded."""
@@ -86,6 +96,7 @@ class ModelLifecycle:
                 slots = tuple(changed.slots.values())
             for slot in slots:
                 slot.retire()
+                self._observer.forget(self._name, slot.number)
         self._on_change(self._name)
         return slots
 
@@ -186,6 +197,7 @@ class ModelLifecycle:
         self._failed.pop(number, None)
         slot.publish(loaded.servable)
         elapsed_s, decisions = time.monotonic() - began_s, "; ".join(loaded.decisions)
+        self._observer.loaded(self._name, number, elapsed_s)
         if aside and replaces is not None:
             self._catalogue.put_slot(slot)
             replaces.retire()
@@ -211,6 +223,7 @@ class ModelLifecycle:
         for number in sorted(numbers):
             _LOG.info("model %s version %d: unloaded", self._name, number)
             slots[number].retire()
+            self._observer.forget(self._name, number)
 
     def _remark(self, look: Look, content: Mapping[int, str]) -> None:
         """Says of each version that answers why what lies on disk does not, or nothing."""

@@ -8,22 +8,21 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from pasarela_server.backends.base import ArtefactSpec, BackendLoader, BackendOptions, Session
+from pasarela_server.backends.base import ArtefactSpec, BackendLoader, BackendOptions
 from pasarela_server.config.complete import complete
 from pasarela_server.config.model import InstanceKind, ModelConfig
 from pasarela_server.config.plan import plan_load
-from pasarela_server.detection.options import DetectOptions
+from pasarela_server.config.warmup import read_warmup
 from pasarela_server.detection.yolo import YoloDetector
-from pasarela_server.errors import InvalidModel, ServingError
+from pasarela_server.errors import InvalidModel
 from pasarela_server.repository.desired import DesiredModel
 from pasarela_server.repository.files import list_files
 from pasarela_server.repository.labels import read_labels
 from pasarela_server.repository.pipeline import ImageLimits
 from pasarela_server.repository.raw import RawServable
 from pasarela_server.repository.servable import Loaded
-from pasarela_server.repository.warmup import warmup_inputs
+from pasarela_server.repository.warmup import warm_up
+from pasarela_server.scheduling.execution import OnExecution, nobody_listens
 from pasarela_server.scheduling.policy import BatchingPolicy
 from pasarela_server.scheduling.scheduler import Scheduler
 
@@ -36,6 +35,7 @@ def load_raw(
     cpu_threads: int,
     pool: Executor,
     limits: ImageLimits,
+    on_execution: OnExecution = nobody_listens,
 ) -> Loaded:
     """Loads one version. Blocks; leaves nothing behind if it fails.
 
@@ -47,6 +47,7 @@ def load_raw(
         cpu_threads: Cores to plan with.
         pool: Runs the work on pixels.
         limits: Bounds on images.
+        on_execution: Told of each batch; see `OnExecution`.
 
     Raises:
         BackendMissing: The framework is not installed.
@@ -68,13 +69,24 @@ def load_raw(
         completed = complete(desired.written, backend.spec, plan, desired.source)
         config = completed.config
         detector = _detector(config, backend.spec, desired)
+        labels = {
+            output: read_labels(desired.folder, filename, desired.source)
+            for output, filename in config.label_filenames.items()
+        }
+        samples = read_warmup(desired.written, config.inputs, config.max_batch_size, desired.source)
         sessions = [backend.session() for _ in range(config.instance_count)]
-        warm = _warm_up(config, sessions, detector)
-        scheduler = Scheduler(config.name, sessions, batching_policy(config), batched=config.max_batch_size > 0)
+        warm = warm_up(config, sessions, None if isinstance(detector, str) else detector, samples, desired.folder)
+        scheduler = Scheduler(
+            config.name,
+            sessions,
+            batching_policy(config),
+            batched=config.max_batch_size > 0,
+            on_execution=on_execution,
+        )
         scheduler.start()
         undo.pop_all()
-    servable = RawServable(config, number, backend, scheduler, detector, pool, limits)
-    return Loaded(servable, (backend.description, *completed.decisions, *warm, _detects(detector)))
+    servable = RawServable(config, number, backend, scheduler, detector, pool, limits, labels)
+    return Loaded(servable, (backend.description, *completed.decisions, warm, _detects(detector)))
 
 
 def batching_policy(config: ModelConfig) -> BatchingPolicy:
@@ -114,28 +126,6 @@ def _labels(desired: DesiredModel, filename: str, spec: ArtefactSpec) -> dict[in
             f"{desired.source}: label_filename {filename!r} has {len(labels)} names, the model file has {len(names)}"
         )
     return dict(enumerate(labels))
-
-
-def _warm_up(config: ModelConfig, sessions: Sequence[Session], detector: YoloDetector | str) -> tuple[str, ...]:
-    size = None if isinstance(detector, str) else detector.image_size
-    inputs = warmup_inputs(config.inputs, size, batched=config.max_batch_size > 0)
-    if inputs is None:
-        return ("no warm-up: sizes vary and nothing says which are usual",)
-    for session in sessions:
-        try:
-            session.infer(inputs)
-        except ServingError as error:
-            raise InvalidModel(f"model {config.name!r}: a first inference with zeros failed: {error}") from error
-    if not isinstance(detector, str):
-        _warm_up_images(sessions[0], detector)
-    return ()
-
-
-def _warm_up_images(session: Session, detector: YoloDetector) -> None:
-    """One black picture all the way: libraries load their parts when they are first used."""
-    pixels, letterbox = detector.preprocess(np.zeros((48, 64, 3), np.uint8))
-    outputs = session.infer({detector.input_name: pixels})
-    detector.postprocess(outputs[detector.output_name][0], letterbox, DetectOptions(confidence=0.0))
 
 
 def _detects(detector: YoloDetector | str) -> str:

@@ -22,6 +22,7 @@ from pasarela_server.repository.lifecycle import FilesChanged, ModelLifecycle
 from pasarela_server.repository.load import load_raw
 from pasarela_server.repository.load_detection import load_detection
 from pasarela_server.repository.load_suppression import load_suppression
+from pasarela_server.repository.observer import NOBODY, Observer
 from pasarela_server.repository.pipeline import ImageLimits
 from pasarela_server.repository.readiness import IndexEntry, is_ready
 from pasarela_server.repository.scan import ModelOnDisk, scan
@@ -63,6 +64,7 @@ class ModelManager:
         on_change: Callable[[str], None] = lambda _: None,
         options: ManagerOptions = ManagerOptions(),
         watcher: Watcher | None = None,
+        observer: Observer = NOBODY,
     ) -> None:
         """Builds the manager; `load_all` does the work.
 
@@ -74,6 +76,7 @@ class ModelManager:
             on_change: Told the name of a model after each change of state, on the thread that made it: do not block.
             options: How to treat the repository.
             watcher: Tells what has settled; None builds the one that the options ask for.
+            observer: Told what happens to versions.
         """
         self._root = root
         self._loaders = loaders
@@ -81,6 +84,7 @@ class ModelManager:
         self._cpu_threads = cpu_threads
         self._on_change = on_change
         self._options = options
+        self._observer = observer
         self._catalogue = Catalogue()
         self._room = threading.BoundedSemaphore(options.load_threads)
         """Taken by each version while it is loaded."""
@@ -179,6 +183,10 @@ class ModelManager:
         """See `Catalogue.index`."""
         return self._catalogue.index()
 
+    def waiting(self) -> tuple[tuple[str, int, int], ...]:
+        """See `Catalogue.waiting`."""
+        return self._catalogue.waiting()
+
     @property
     def loading(self) -> bool:
         """True while some version is being loaded, which nothing can interrupt."""
@@ -231,7 +239,7 @@ class ModelManager:
             )
 
     def _lifecycle(self, name: str) -> ModelLifecycle:
-        new = ModelLifecycle(name, self._catalogue, self._load_version, self._on_change)
+        new = ModelLifecycle(name, self._catalogue, self._load_version, self._on_change, self._observer)
         return self._lifecycles.setdefault(name, new)
 
     def _load_version(self, model: DesiredModel, number: int) -> Loaded:
@@ -243,7 +251,16 @@ class ModelManager:
         folder = model.versions[number]
         before = mark_files(folder)
         with self._room:
-            loaded = load_raw(model, number, folder, self._loaders, self._cpu_threads, self._pool, limits)
+            loaded = load_raw(
+                model,
+                number,
+                folder,
+                self._loaders,
+                self._cpu_threads,
+                self._pool,
+                limits,
+                lambda execution: self._observer.executed(model.name, number, execution),
+            )
         if mark_files(folder) != before:
             loaded.servable.close()
             raise FilesChanged("its files changed while they were loaded; it is tried again at the next look")

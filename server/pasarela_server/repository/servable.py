@@ -64,6 +64,11 @@ class Servable(Protocol):
         """Names of the classes that an output's elements stand for; empty if there are none."""
         ...
 
+    @property
+    def waiting(self) -> int:
+        """Requests in its queue now."""
+        ...
+
     async def infer(self, request: InferRequest) -> InferResponse:
         """Answers a request in tensors."""
         ...
@@ -145,6 +150,12 @@ class VersionSlot:
     def status(self) -> Status:
         """The state now."""
         return self._status
+
+    @property
+    def waiting(self) -> int:
+        """Requests in its queue now; 0 for a version that is not READY."""
+        servable = self._servable
+        return 0 if servable is None else servable.waiting
 
     def publish(self, servable: Servable) -> None:
         """Makes the version READY. From here on the slot owns the servable."""

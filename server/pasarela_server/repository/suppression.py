@@ -76,6 +76,11 @@ class SuppressionServable:
         """Which raw model it runs."""
         return f"suppression over {self._suppression.raw.model}"
 
+    @property
+    def waiting(self) -> int:
+        """None: the queue is the raw model's."""
+        return 0
+
     def labels(self, output: str) -> tuple[str, ...]:  # noqa: ARG002 - every output alike
         """None: rows hold class ids, and their elements stand for no classes."""
         return ()

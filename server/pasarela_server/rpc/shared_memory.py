@@ -10,23 +10,29 @@ from pasarela_server.shared_memory.device import DeviceMemory, DeviceRegion
 from pasarela_server.shared_memory.region import AVAILABLE, SystemRegion
 from pasarela_server.shared_memory.regions import Regions
 
+_SWITCHED_OFF = "it was started with --allow-shared-memory false"
+
 
 class SharedMemoryCalls:
     """Registers regions in which clients place inputs and find outputs. Used from the event loop."""
 
-    def __init__(self, device_memory: DeviceMemory | str = "it has no CUDA device that it can use") -> None:
+    def __init__(
+        self, device_memory: DeviceMemory | str = "it has no CUDA device that it can use", *, allowed: bool = True
+    ) -> None:
         """Starts without any region.
 
         Args:
             device_memory: The GPU's runtime; or why there is none.
+            allowed: False refuses to register any region, of either kind.
         """
-        self._device_memory = device_memory
+        self._device_memory = device_memory if allowed else _SWITCHED_OFF
+        self._allowed = allowed
         self.regions = Regions()
 
     @property
     def extensions(self) -> tuple[str, ...]:
         """Names of the protocol's extensions that work here."""
-        system = ("system_shared_memory",) if AVAILABLE else ()
+        system = ("system_shared_memory",) if AVAILABLE and self._allowed else ()
         return system if isinstance(self._device_memory, str) else (*system, "cuda_shared_memory")
 
     def system_status(self, request: pb.SystemSharedMemoryStatusRequest) -> pb.SystemSharedMemoryStatusResponse:
@@ -42,6 +48,8 @@ class SharedMemoryCalls:
 
     def system_register(self, request: pb.SystemSharedMemoryRegisterRequest) -> pb.SystemSharedMemoryRegisterResponse:
         """Opens a region."""
+        if not self._allowed:
+            raise Unsupported(f"SystemSharedMemoryRegister is not offered by this server: {_SWITCHED_OFF}")
         self.regions.register(
             request.name,
             functools.partial(SystemRegion.open, request.name, request.key, request.offset, request.byte_size),

@@ -46,8 +46,15 @@ class ModelInstance:
         self._thread.join()
 
     def _run(self) -> None:
-        while (batch := self._batcher.take()) is not None:
+        while self._run_once():
+            pass
+
+    def _run_once(self) -> bool:
+        """One batch; False at the end. Nothing of it is held while the instance waits for the next."""
+        batch = self._batcher.take()
+        if batch is not None:
             self.execute(batch)
+        return batch is not None
 
     def execute(self, batch: Batch) -> None:
         """Runs one batch and resolves each of its futures, with its own rows or with the reason of the failure."""

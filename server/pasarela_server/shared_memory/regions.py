@@ -105,12 +105,13 @@ class Regions:
         """A range of a region, for one request.
 
         Raises:
-            InvalidRequest: There is no such region, or the range is not inside it.
+            RegionNotFound: There is no such region.
+            InvalidRequest: The range is not inside it.
         """
         with self._lock:
             region = self._regions.get(name)
         if region is None:
-            raise InvalidRequest(f"{where}: expected a registered shared memory region, got '{name}', which is none")
+            raise RegionNotFound(f"{where}: expected a registered shared memory region, got '{name}', which is none")
         if offset < 0 or byte_size < 0 or offset + byte_size > region.byte_size:
             raise InvalidRequest(
                 f"{where}: expected a range inside the {region.byte_size} bytes of shared memory region '{name}', "

@@ -11,6 +11,7 @@ import openvino as ov
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from torch.export import Dim
 
 METADATA = {
     "description": "a detector's shape, with random weights",
@@ -116,10 +117,18 @@ def torchscript_detector(folder: Path) -> Path:
     return save_torchscript(Detector(), folder / "model.pt", METADATA)
 
 
+def program_detector(folder: Path) -> Path:
+    dynamic = {0: Dim("batch"), 2: 32 * Dim("rows"), 3: 32 * Dim("columns")}
+    program = torch.export.export(Detector().eval(), (torch.zeros(2, 3, 64, 96),), dynamic_shapes=(dynamic,))
+    torch.export.save(program, folder / "model.pt2", extra_files={"config.txt": json.dumps(METADATA)})
+    return folder / "model.pt2"
+
+
 DETECTORS: dict[str, Maker] = {
     "onnxruntime": onnx_detector,
     "openvino": openvino_detector,
     "pytorch": torchscript_detector,
+    "pytorch/export": program_detector,
 }
 
 
@@ -140,15 +149,21 @@ def save_module() -> Callable[..., Path]:
 
 
 @pytest.fixture(params=sorted(DETECTORS))
-def backend_name(request: pytest.FixtureRequest) -> str:
-    """Each of the three backends in turn."""
+def artefact_kind(request: pytest.FixtureRequest) -> str:
+    """Each kind of artefact in turn."""
     return request.param
 
 
 @pytest.fixture
-def detector(backend_name: str, tmp_path: Path) -> Path:
-    """The tiny detector for `backend_name`."""
-    return DETECTORS[backend_name](tmp_path)
+def backend_name(artefact_kind: str) -> str:
+    """The backend that loads `artefact_kind`."""
+    return artefact_kind.partition("/")[0]
+
+
+@pytest.fixture
+def detector(artefact_kind: str, tmp_path: Path) -> Path:
+    """The tiny detector of that kind."""
+    return DETECTORS[artefact_kind](tmp_path)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pasarela_proto import inference_pb2 as pb
-from pasarela_server.errors import InvalidRequest
+from pasarela_server.errors import InvalidRequest, RegionNotFound
 from pasarela_server.request import InferResponse
 from pasarela_server.rpc.codec import decode_request, encode_response
 from pasarela_server.rpc.deliveries import PLAIN, decode_deliveries
@@ -116,7 +116,6 @@ def test_bytes_elements_are_copied(regions, memory):
         pytest.param({"shared_memory_offset": {"bool_param": True}}, "got a bool", id="offset as bool"),
         pytest.param({"shared_memory_offset": {"int64_param": -1}}, "got an int64 of -1", id="negative offset"),
         pytest.param({"shared_memory_offset": {"int64_param": 121}}, "inside the 128 bytes", id="over the end"),
-        pytest.param({"shared_memory_region": {"string_param": "s"}}, "got 's', which is none", id="unknown region"),
     ],
 )
 @pytest.mark.parametrize("side", ["input", "output"])
@@ -232,3 +231,8 @@ def test_other_parameters_of_tensors_pass(regions):
     parameters = {"binary_data": {"bool_param": True}}
     assert decode_deliveries(request([], (), [{"name": "y", "parameters": parameters}]), regions) == {"y": PLAIN}
     assert decode_request(request([tensor("x", parameters)], [bytes(8)]), regions).inputs
+
+
+def test_a_region_that_nobody_registered_is_not_found(regions):
+    with pytest.raises(RegionNotFound, match=r"^model 'm', input 'x'.*got 's', which is none"):
+        decode_request(request([tensor("x", shared() | {"shared_memory_region": {"string_param": "s"}})]), regions)
