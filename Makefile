@@ -10,7 +10,7 @@ PROJECTS := $(wildcard */pyproject.toml) constraints.txt
 ARGS ?=
 PEERS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pasarela-peers
 
-.PHONY: help setup serve test lint format proto benchmark compatibility conversion loadtest peers train docs clean
+.PHONY: help setup serve test lint format proto benchmark compatibility conversion exports loadtest peers train docs clean
 
 help:  ## list these commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ benchmark: .venv/.dev  ## bare engine, in-process pipeline and server, for each 
 
 conversion: .venv/.dev  ## time the conversion of 200,000 annotation files against a plain reader (minutes)
 	$(BIN)/python -m pasarela_training.dataset.benchmark --files 200000 --rounds 1 --folder runs/conversion $(ARGS)
+
+exports: .venv/.dev  ## export every family in every format with Ultralytics, serve and compare (half an hour; ARGS="v8 26")
+	$(BIN)/python -W ignore -m tests.parity.export_matrix $(ARGS)
 
 loadtest: .venv/.dev  ## start the server, load it with Locust, leave an HTML report
 	$(BIN)/python loadtest/run.py $(ARGS)

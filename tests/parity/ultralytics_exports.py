@@ -1,7 +1,7 @@
 """Every kind of file that Ultralytics exports, made here from random weights: small networks with answers worth comparing.
 
 Normalisation is set by a picture, and the last layers are scaled by it, so that scores are spread as a trained
-network's are. Run as a program it exports and compares the whole matrix: `make exports`.
+network's are.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def predicted(case: Export, made: Path, image: np.ndarray) -> np.ndarray:
     """What Ultralytics' `predict` finds with an export on an RGB image: (n, 6) of corners, score, class id."""
     if case.format == "pt2":
         # Nor does Ultralytics read it: the checkpoint that it was made from stands for it.
-        made = made.parents[3] / f"{case.family}.pt"
+        made = next(folder / f"{case.family}.pt" for folder in made.parents if (folder / f"{case.family}.pt").is_file())
     images = [image[:, :, ::-1]] * int(case.options.get("batch", 1))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PyTorch's about TorchScript

@@ -83,7 +83,10 @@ def check_program(program: Mapping[str, Any]) -> None:
     Raises:
         UnsafeArchive: The message says what is refused.
     """
-    for key, value in _strings(program, ""):
+    for size in program["range_constraints"]:
+        _check_expression(size)
+    rest = {name: part for name, part in program.items() if name != "range_constraints"}
+    for key, value in _strings(rest, ""):
         if key in ("in_spec", "out_spec"):
             _check_tree(json.loads(value)[1])
         elif key == "expr_str":

@@ -19,7 +19,7 @@ from pasarela_server.errors import InvalidModel
 from pasarela_server.tensor import Array
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class _Module:
     """A module on a device, called with arrays; any number of threads may call it."""
 
