@@ -1,7 +1,8 @@
 """A repository that changes under a polling server while clients run: not one request fails, not one answer is wrong."""
 
-import json
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -76,11 +77,13 @@ def folder(tmp_path):
     return folder
 
 
+def command(*arguments):
+    """Runs one of the server's commands for repositories."""
+    subprocess.run([sys.executable, "-m", "pasarela_server", *map(str, arguments)], check=True, capture_output=True)
+
+
 def label(folder, version):
-    """Moves the label `stable` as the command does: at once."""
-    beside = folder / ".labels"
-    beside.write_text(json.dumps({"stable": version}))
-    beside.replace(folder / "version_labels.json")
+    command("label", "m", f"stable={version}", "--model-repository", folder.parent)
 
 
 def until(what, holds, patience_s=60.0):
@@ -135,6 +138,8 @@ def test_not_one_request_fails_whatever_happens_to_the_repository(folder, tmp_pa
 
             label(folder, 4)
             answered("4", "stable")
+            command("rollback", "m", "stable", "--model-repository", folder.parent)
+            answered("1", "stable")
             label(folder, 2)
             answered("2", "stable")
 
@@ -146,7 +151,7 @@ def test_not_one_request_fails_whatever_happens_to_the_repository(folder, tmp_pa
             answered("4")
             (folder / "config.pbtxt").unlink()
 
-            (folder / "4").rename(folder / "withdrawn-4")
+            command("rollback", "m", "--model-repository", folder.parent)
             answered("2")
             shutil.rmtree(folder / "1")
             shutil.rmtree(folder / "3")

@@ -21,6 +21,11 @@ the repository:
   <model>/<version>/model.xml        OpenVINO, with model.bin beside it
   <model>/<version>/model.pt         PyTorch (TorchScript)
 
+versions of a model (each has its own --help):
+  pasarela-server versions MODEL                 what there is, and what is served
+  pasarela-server label MODEL stable=3           a name that clients may ask for instead of a number
+  pasarela-server rollback MODEL [LABEL]         take the latest version, or the latest move of a label, back
+
 examples:
   pasarela-server --model-repository model_repository
   pasarela-server --model-repository model_repository --grpc-address 127.0.0.1 --grpc-port 9001

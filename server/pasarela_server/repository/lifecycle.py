@@ -16,6 +16,7 @@ from pasarela_server.repository.desired import DesiredModel, desire
 from pasarela_server.repository.observer import NOBODY, Observer
 from pasarela_server.repository.servable import Loaded, State, Status, VersionSlot
 from pasarela_server.repository.side_by_side import run_side_by_side
+from pasarela_server.repository.version_labels import in_force
 from pasarela_server.repository.versions import NO_VERSION, Standing, plan_versions, versions_to_retire
 from pasarela_server.repository.watch import SETTLING, Look
 
@@ -117,12 +118,10 @@ class ModelLifecycle:
             content[1] = content.pop(0)  # without version folders a detection model is its own version 1
         self._catalogue.change(
             self._name,
-            lambda model: replace(
-                model, problem=None, labels=desired.labels, waiting=look.waiting, promised=model.promised or starting
-            ),
+            lambda model: replace(model, problem=None, waiting=look.waiting, promised=model.promised or starting),
         )
-        labelled = desired.labels.values()
         while True:
+            labelled = {*desired.labels.values(), *self._move_labels(desired.labels).values()}
             standing = self._standing(look, content)
             plan = plan_versions(standing, desired.policy, labelled)
             if not plan.load:
@@ -144,6 +143,13 @@ class ModelLifecycle:
                 promised=model.promised or bool(self._answering()),
             ),
         )
+
+    def _move_labels(self, wanted: Mapping[str, int]) -> Mapping[str, int]:
+        """Moves the labels that can move, and returns what is in force."""
+        ready = self._answering()
+        return self._catalogue.change(
+            self._name, lambda model: replace(model, labels=in_force(wanted, model.labels, ready))
+        ).labels
 
     def _keep_what_works(self, problem: str, *, promised: bool) -> None:
         """What lies on disk cannot even be read: whatever answers goes on to do so."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from pasarela_server.errors import InvalidModel
@@ -53,3 +54,60 @@ def _read(where: str, label: str, value: object) -> tuple[int, ...]:
     if not versions or not all(type(version) is int and version > 0 for version in versions):
         raise InvalidModel(f"{where}: label {label!r} names {value!r}; expected a version, a positive whole number")
     return tuple(versions)
+
+
+def in_force(wanted: Mapping[str, int], before: Mapping[str, int], ready: Collection[int]) -> dict[str, int]:
+    """What each label names for clients: it moves when the version that it moves to can answer, not before. Pure.
+
+    Args:
+        wanted: What the file says now.
+        before: What was in force.
+        ready: Versions that can answer.
+    """
+    return {
+        label: before[label] if version not in ready and before.get(label) in ready else version
+        for label, version in wanted.items()
+    }
+
+
+def move(history: History, label: str, version: int) -> History:
+    """The history after a label was given to a version. Pure."""
+    before = history.get(label, ())
+    if before[-1:] == (version,):
+        return history
+    return {**history, label: (*before, version)[-MOST_REMEMBERED:]}
+
+
+def step_back(history: History, label: str, without: Collection[int] = ()) -> History:
+    """The history after a label went back to the version that it named before. Pure.
+
+    Args:
+        history: The labels.
+        label: Which of them.
+        without: Versions that it must not go back to.
+
+    Raises:
+        InvalidModel: There is no such label, or it never named another version.
+    """
+    if label not in history:
+        known = ", ".join(map(repr, sorted(history))) or "none"
+        raise InvalidModel(f"there is no label {label!r}; there are {known}")
+    *before, now = history[label]
+    usable = [version for version in before if version not in without and version != now]
+    if not usable:
+        raise InvalidModel(f"label {label!r} names version {now} and never named another one that it could go back to")
+    return {**history, label: tuple(usable)}
+
+
+def write_history(folder: Path, history: History) -> None:
+    """Writes the labels of a model, all at once: whoever reads meanwhile finds the old ones or the new ones."""
+    content = {label: versions[0] if len(versions) == 1 else list(versions) for label, versions in history.items()}
+    beside = folder / f".{LABELS_FILE}.{os.getpid()}"
+    try:
+        with beside.open("w", encoding="utf-8") as file:
+            file.write(json.dumps(content, indent=1, sort_keys=True) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(folder / LABELS_FILE)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -395,6 +395,35 @@ class TestLabels:
         assert labelled.answers(version="stable") == 2
         assert labelled.opened == 2
 
+    def test_a_label_moves_only_when_its_version_can_answer(self, labelled: Polled) -> None:
+        labelled.disk.loader.errors = {"half": InvalidModel("cut in half")}
+        labelled.disk.add("m", "half", version=3)
+        self.say(labelled, {"stable": [1, 3]})
+        labelled.settle()
+        assert labelled.answers(version="stable") == 1, "it stays with what works, which is kept"
+
+        (labelled.disk.root / "m" / "3" / "model.fake").write_text("plain")
+        labelled.settle()
+        assert labelled.answers(version="stable") == 3
+        assert labelled.index()[1] == ("UNAVAILABLE", "unloaded")
+
+    def test_a_label_goes_back_to_a_version_that_was_unloaded(self, labelled: Polled) -> None:
+        self.say(labelled, {"stable": 2})
+        labelled.settle()
+        seen: list[int] = []
+        load = labelled.disk.loader.load
+
+        def watched(artefact: Path, options: Any) -> Any:
+            seen.append(labelled.answers(version="stable"))
+            return load(artefact, options)
+
+        labelled.disk.loader.load = watched
+        self.say(labelled, {"stable": 1})
+        labelled.poll()
+
+        assert seen == [2], "while version 1 is loaded, version 2 goes on to answer for it"
+        assert labelled.answers(version="stable") == 1
+
     def test_an_unknown_label_is_a_wrong_version(self, labelled: Polled) -> None:
         with pytest.raises(
             InvalidRequest, match=r"its labels \(canary \(version 2\), stable \(version 1\)\); got 'prod'"
@@ -404,10 +433,10 @@ class TestLabels:
             labelled.manager.acquire("n", "prod")
 
     def test_a_label_of_a_version_that_is_not_there(self, labelled: Polled) -> None:
-        self.say(labelled, {"stable": 9})
+        self.say(labelled, {"stable": 1, "next": 9})
         labelled.poll()
-        with pytest.raises(ModelNotFound, match="has no version 9, which 'stable' names"):
-            labelled.manager.acquire("m", "stable")
+        with pytest.raises(ModelNotFound, match="has no version 9, which 'next' names"):
+            labelled.manager.acquire("m", "next")
 
     @pytest.mark.parametrize("broken", ["{", [1], {"Stable!": 1}, {"stable": 0}, {"stable": "1"}, {"stable": []}])
     def test_a_file_of_labels_that_cannot_be_read_changes_nothing(self, labelled: Polled, broken: object) -> None:
