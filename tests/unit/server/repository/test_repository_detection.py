@@ -164,10 +164,10 @@ async def test_a_size_that_the_configuration_fixes_is_the_one_that_is_sent(repos
         await handle.servable.detect(png(32, 64))
 
     (backend,) = repository.loader.backends
-    assert {shape["images"] for shape in backend.shapes} == {(1, 3, 64, 64)}
+    assert {shape["images"][1:] for shape in backend.shapes} == {(3, 64, 64)}
 
 
-async def test_a_network_of_a_fixed_batch_of_two_detects_nothing(repository: Any, detector_spec: Any) -> None:
+async def test_a_network_of_a_fixed_batch_of_two_detects_on_the_first_row(repository: Any, detector_spec: Any) -> None:
     spec = replace(
         detector_spec,
         inputs=(TensorSpec("images", DataType.FP32, (2, 3, 32, 64)),),
@@ -178,8 +178,12 @@ async def test_a_network_of_a_fixed_batch_of_two_detects_nothing(repository: Any
     repository.loader.networks["pairs"] = (spec, network)
     manager = repository.add("m", "pairs").manager()
 
-    with manager.acquire("m") as handle, pytest.raises(InvalidRequest, match=r"its batch is fixed at 2, .* export it"):
-        await handle.servable.detect(png(32, 64))
+    with manager.acquire("m") as handle:
+        result = await handle.servable.detect(png(32, 64))
+
+    assert [result.names[class_id] for class_id in result.detections.class_ids] == ["vest"]
+    (backend,) = repository.loader.backends
+    assert {shape["images"] for shape in backend.shapes} == {(2, 3, 32, 64)}
 
 
 async def test_a_model_without_metadata_detects_nothing(repository: Any) -> None:
