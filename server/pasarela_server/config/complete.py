@@ -79,6 +79,7 @@ def complete(written: model_config_pb2.ModelConfig, artefact: Artefact, plan: Lo
         outputs=outputs,
         instance_name=group.name,
         instance_kind=plan.instance_kind,
+        instance_gpu=plan.gpu,
         instance_count=plan.instance_count,
         threads_per_instance=plan.threads_per_instance,
         dynamic_batching=batching,

@@ -69,6 +69,8 @@ class ModelConfig:
     instance_name: str = ""
     instance_kind: InstanceKind = InstanceKind.CPU
     """CPU or GPU: AUTO is decided before."""
+    instance_gpu: int | None = None
+    """The GPU that the instance group names; None if it names none."""
     instance_count: int = 1
     threads_per_instance: int = 1
     dynamic_batching: BatchingConfig | None = None

@@ -30,6 +30,10 @@ class LoadPlan:
     """CPU or GPU."""
     instance_count: int
     threads_per_instance: int
+    device: str = ""
+    """As the backend calls it; empty for its default."""
+    gpu: int | None = None
+    """As the instance group names it."""
     parameters: Mapping[str, str] = field(default_factory=dict)
     input_names: tuple[str, ...] = ()
     output_names: tuple[str, ...] = ()
@@ -118,7 +122,7 @@ def plan_load(
     _check_filename(written.default_model_filename, source)
     found = find_artefact(files, artefacts, backend, written.default_model_filename, f"model {folder!r}")
     parameters = {key: value.string_value for key, value in written.parameters.items()}
-    kind, count = _instance_group(written, source)
+    kind, count, gpu = _instance_group(written, source)
     kind = _device_kind(kind, parameters.get("device"), source)
     instances, threads, why = choose_instances(kind, count, cores)
     return LoadPlan(
@@ -128,6 +132,8 @@ def plan_load(
         instance_kind=kind,
         instance_count=instances,
         threads_per_instance=threads,
+        device=parameters.get("device") or _device(kind, gpu, backend),
+        gpu=gpu,
         parameters=parameters,
         input_names=tuple(tensor.name for tensor in written.input),
         output_names=tuple(tensor.name for tensor in written.output),
@@ -185,21 +191,46 @@ def _device_kind(kind: InstanceKind, device: str | None, source: str) -> Instanc
     return named
 
 
-def _instance_group(written: model_config_pb2.ModelConfig, source: str) -> tuple[InstanceKind, int]:
-    if not written.instance_group:
-        return InstanceKind.AUTO, 0
-    if len(written.instance_group) > 1:
+def _instance_group(written: model_config_pb2.ModelConfig, source: str) -> tuple[InstanceKind, int, int | None]:
+    """Kind, count (0: none is written) and GPU (None: the first) of all groups together.
+
+    Raises:
+        InvalidModel: Groups differ in kind or GPU, or ask for more than one GPU: a model runs on one device.
+    """
+    groups = written.instance_group
+    if not groups:
+        return InstanceKind.AUTO, 0, None
+    for group in groups:
+        if group.count < 0:
+            raise InvalidModel(f"{source}: instance_group.count is {group.count}; it must be positive")
+    kinds = {_kind(group) for group in groups}
+    gpus = {index for group in groups for index in group.gpus}
+    if len(kinds) > 1 or len(gpus) > 1:
         raise InvalidModel(
-            f"{source}: {len(written.instance_group)} instance groups; Pasarela serves one, remove the rest"
+            f"{source}: the instance groups name {' and '.join(sorted(kind.value for kind in kinds))}"
+            + (f" on the GPUs {sorted(gpus)}" if gpus else "")
+            + "; Pasarela runs a model on one device: leave one kind and at most one GPU"
         )
-    group = written.instance_group[0]
-    if group.count < 0:
-        raise InvalidModel(f"{source}: instance_group.count is {group.count}; it must be positive")
-    kind = model_config_pb2.ModelInstanceGroup.Kind.Name(group.kind)
-    try:
-        return InstanceKind(kind), group.count
-    except ValueError:
-        raise InvalidModel(
-            f"{source}: instance_group.kind {kind} is not supported by Pasarela; "
-            f"write one of {', '.join(each.value for each in InstanceKind)}"
-        ) from None
+    (kind,) = kinds
+    if gpus and (kind is InstanceKind.CPU or min(gpus) < 0):
+        raise InvalidModel(f"{source}: instance_group.gpus is {sorted(gpus)}, which does not go with {kind.value}")
+    if gpus and kind is InstanceKind.AUTO:
+        kind = InstanceKind.GPU
+    counted = sum(group.count or 1 for group in groups) if len(groups) > 1 else groups[0].count
+    return kind, counted, min(gpus, default=None)
+
+
+def _kind(group: model_config_pb2.ModelInstanceGroup) -> InstanceKind:
+    """KIND_MODEL leaves the device to the backend, as KIND_AUTO does."""
+    if group.kind == model_config_pb2.ModelInstanceGroup.KIND_MODEL:
+        return InstanceKind.AUTO
+    return InstanceKind(model_config_pb2.ModelInstanceGroup.Kind.Name(group.kind))
+
+
+def _device(kind: InstanceKind, gpu: int | None, backend: str | None) -> str:
+    """What the backend calls the device; empty where the parameter `device` or its default says it."""
+    if kind is not InstanceKind.GPU:
+        return ""
+    if gpu is None:
+        return "gpu"
+    return f"GPU.{gpu}" if backend == "openvino" else f"cuda:{gpu}"

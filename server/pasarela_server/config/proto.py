@@ -37,6 +37,7 @@ def to_proto(config: ModelConfig) -> model_config_pb2.ModelConfig:
             name=config.instance_name or config.name,
             kind=model_config_pb2.ModelInstanceGroup.Kind.Value(config.instance_kind.value),
             count=config.instance_count,
+            gpus=() if config.instance_gpu is None else (config.instance_gpu,),
         )
     if config.dynamic_batching is not None:
         batching = message.dynamic_batching

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pasarela_server.backends.base import ArtefactSpec, BackendLoader, BackendOptions
 from pasarela_server.config.complete import complete
-from pasarela_server.config.model import InstanceKind, ModelConfig
+from pasarela_server.config.model import ModelConfig
 from pasarela_server.config.plan import plan_load
 from pasarela_server.config.warmup import read_warmup
 from pasarela_server.detection.yolo import YoloDetector
@@ -59,7 +59,7 @@ def load_raw(
     options = BackendOptions(
         instances=plan.instance_count,
         threads=plan.threads_per_instance,
-        parameters={**({"device": "gpu"} if plan.instance_kind is InstanceKind.GPU else {}), **plan.parameters},
+        parameters={**plan.parameters, **({"device": plan.device} if plan.device else {})},
         input_names=plan.input_names,
         output_names=plan.output_names,
     )

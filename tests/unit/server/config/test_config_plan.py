@@ -51,9 +51,11 @@ def test_backend_and_model_file(text: str, files: set[str], backend: str, artefa
         pytest.param('platform: "tensorrt_plan"', None, "platform 'tensorrt_plan' is not supported", id="platform"),
         pytest.param('backend: "openvino" platform: "onnxruntime_onnx"', None, "disagree", id="two that disagree"),
         pytest.param('default_model_filename: "../x.onnx"', None, "a file name, not a path", id="out of the repository"),
-        pytest.param("instance_group { count: 1 } instance_group { count: 2 }", None, "2 instance groups", id="groups"),
+        pytest.param("instance_group { kind: KIND_CPU } instance_group { kind: KIND_GPU }", None,
+                     "name KIND_CPU and KIND_GPU; Pasarela runs a model on one device", id="groups"),
+        pytest.param("instance_group { gpus: [0, 1] }", None, r"on the GPUs \[0, 1\]", id="two GPUs"),
+        pytest.param("instance_group { kind: KIND_CPU gpus: 0 }", None, r"gpus is \[0\].*KIND_CPU", id="a GPU for a CPU"),
         pytest.param("instance_group { count: -1 }", None, "must be positive", id="negative count"),
-        pytest.param("instance_group { kind: KIND_MODEL }", None, "KIND_MODEL is not supported", id="kind"),
         pytest.param(
             "instance_group { kind: KIND_CPU } parameters { key: 'device' value { string_value: 'cuda:0' } }", None,
             "KIND_CPU and parameter device 'cuda:0' disagree", id="group and device",
@@ -138,3 +140,20 @@ def test_version_policy(text: str, expected: object) -> None:
 def test_specific_versions_must_be_versions(versions: str) -> None:
     with pytest.raises(InvalidModel, match="needs versions"):
         version_policy(parse_model_config(f"version_policy {{ specific {{ {versions} }} }}", SOURCE), SOURCE)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "count", "device"),
+    [
+        ("instance_group { count: 1 } instance_group { count: 2 }", InstanceKind.CPU, 3, ""),  # reason: added up
+        ("instance_group { } instance_group { }", InstanceKind.CPU, 2, ""),  # reason: one each
+        ("instance_group { kind: KIND_MODEL count: 2 }", InstanceKind.CPU, 2, ""),  # reason: the backend decides
+        ("instance_group { gpus: 1 }", InstanceKind.GPU, 1, "cuda:1"),  # reason: a GPU by its number
+        ("instance_group { kind: KIND_GPU }", InstanceKind.GPU, 1, "gpu"),  # reason: the first one
+        ("parameters { key: 'device' value { string_value: 'cuda:2' } }", InstanceKind.GPU, 1, "cuda:2"),  # reason: as said
+    ],
+)  # fmt: skip
+def test_instance_groups(text: str, kind: InstanceKind, count: int, device: str) -> None:
+    found = plan(text)
+
+    assert (found.instance_kind, found.instance_count, found.device) == (kind, count, device)

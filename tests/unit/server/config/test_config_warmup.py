@@ -51,7 +51,7 @@ def test_a_model_without_batch_dimension_says_whole_shapes() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (sample(FITS, key="y"), "'s' has inputs 'y'; the model has 'x'"),  # reason: another input
+        (sample(FITS, key="y"), "has inputs 'y'; the model has 'x'"),  # reason: another input
         ('model_warmup { name: "s" }', "has inputs none; the model has 'x'"),  # reason: no input
         (sample(FITS, beside="batch_size: 5"), "batch_size is 5; expected at most 4"),  # reason: more than a batch
         (sample(FITS, beside="count: 2000"), "count is 2000; expected at most 1000"),  # reason: it would never end
