@@ -63,7 +63,8 @@ def run(case: Export, weights: Path, folder: Path, image: np.ndarray) -> tuple[s
         except ServingError as error:
             return "–", f"not served: {error}", False
     theirs = predicted(case, made, image)
-    exact = "f32" in description or ("FP32" in description and case.options.get("quantize") != 16)
+    # The .pt2 is compared with its checkpoint, whose layers are not fused in the same way.
+    exact = case.format != "pt2" and case.options.get("quantize") != 16 and "bf16" not in description
     difference = compare(ours, theirs, **({} if exact else _LOOSE))
     return description.partition(",")[0], difference or f"{len(ours)} boxes, the same", not difference
 

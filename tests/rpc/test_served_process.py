@@ -26,8 +26,8 @@ def run_server(*flags):
 def test_the_report_says_what_is_served_where_and_what_to_type(server):
     lines = server.report.splitlines()
     assert lines[0].split() == ["model", "version", "state", "backend"]
-    assert {line.split()[0] for line in lines[1:6]} == {
-        "garments", "garments_int8", "garments_onnx", "garments_openvino", "garments_pytorch",
+    assert {line.split()[0] for line in lines[1:7]} == {
+        "garments", "garments_int8", "garments_nms", "garments_onnx", "garments_openvino", "garments_pytorch",
     }  # fmt: skip
     assert all(line.split()[2] == "READY" for line in lines[1:5])
     assert lines[-2] == f"gRPC on {server.address}, metrics on http://{server.metrics_address}/metrics"
