@@ -132,7 +132,7 @@ def plan_load(
         instance_kind=kind,
         instance_count=instances,
         threads_per_instance=threads,
-        device=parameters.get("device") or _device(kind, gpu, backend),
+        device=parameters.get("device") or _device(kind, gpu, found.backend),
         gpu=gpu,
         parameters=parameters,
         input_names=tuple(tensor.name for tensor in written.input),
@@ -227,7 +227,7 @@ def _kind(group: model_config_pb2.ModelInstanceGroup) -> InstanceKind:
     return InstanceKind(model_config_pb2.ModelInstanceGroup.Kind.Name(group.kind))
 
 
-def _device(kind: InstanceKind, gpu: int | None, backend: str | None) -> str:
+def _device(kind: InstanceKind, gpu: int | None, backend: str) -> str:
     """What the backend calls the device; empty where the parameter `device` or its default says it."""
     if kind is not InstanceKind.GPU:
         return ""
