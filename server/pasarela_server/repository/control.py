@@ -89,17 +89,16 @@ class ModelControl:
         """Takes a model out of service. Requests in flight finish; it does not wait for them.
 
         Args:
-            name: The model; one that is not loaded is left as it is.
+            name: The model; to unload one that is not loaded, or not there, is no error, as in Triton.
             with_dependents: Whether the model that a detection model runs goes too.
 
         Raises:
             ModelUnavailable: The control mode leaves this to others.
-            InvalidRequest: There is no such model.
         """
         self._require_explicit("unload")
         if self._catalogue.get(name) is None:
-            raise InvalidRequest(f"there is no model {name!r} to unload; there are {_names(self._catalogue.names())}")
-        runs = desire(self._find(name)).runs_model if with_dependents else ""
+            return
+        runs = self._runs(name) if with_dependents else ""
         self._withdraw(name)
         self._overrides.drop(name)
         if runs and self._catalogue.get(runs) is not None:
@@ -124,6 +123,13 @@ class ModelControl:
         if name not in found:
             raise InvalidRequest(f"there is no model {name!r} in the repository; there are {_names(found)}")
         return found[name]
+
+    def _runs(self, name: str) -> str:
+        """The model that a detection model in the repository runs; empty for any other, and where none can be told."""
+        try:
+            return desire(self._find(name)).runs_model
+        except ServingError:
+            return ""
 
     def _why_not_loaded(self, name: str, look: Look) -> str:
         """Why what was asked for does not answer now as it lies on disk; empty if it does."""

@@ -215,7 +215,7 @@ class ModelLifecycle:
         number = slot.number
         self._failed[number] = slot.content
         if aside:
-            self._say_once(number, f"its files have changed, and what lies there now cannot be loaded: {reason}")
+            self._say_once(number, f"what should replace it cannot be loaded: {reason}")
             return
         missing = isinstance(error, BackendMissing)
         if replaces is None or replaces.status.reason != reason:

@@ -32,7 +32,16 @@ from pasarela_server.rpc.version import parse_version
 from pasarela_server.tensor import TensorSpec
 
 SERVER_NAME = "pasarela"
-EXTENSIONS = ("classification", "logging", "model_configuration", "parameters", "statistics", "trace")
+EXTENSIONS = (
+    "classification",
+    "logging",
+    "model_configuration",
+    "model_repository",
+    "model_repository(unload_dependents)",
+    "parameters",
+    "statistics",
+    "trace",
+)
 """Triton's names of the extensions that are really there: clients call what is listed."""
 
 Context = grpc.aio.ServicerContext[Any, Any]

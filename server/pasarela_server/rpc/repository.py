@@ -75,7 +75,7 @@ class RepositoryCalls:
 
         Raises:
             Unsupported: A repository is named.
-            InvalidRequest: There is no such model, or a parameter is wrong.
+            InvalidRequest: A parameter is wrong.
             ModelUnavailable: The server does not let clients unload models.
         """
         _refuse_name(request.repository_name)

@@ -176,7 +176,7 @@ def test_a_version_whose_replaced_content_is_broken_goes_on_with_the_old(polled:
     assert polled.answers() == 1
     state, reason = polled.index()[1]
     assert state == "READY"
-    assert reason == ("its files have changed, and what lies there now cannot be loaded: model.fake is cut in half")
+    assert reason == ("what should replace it cannot be loaded: model.fake is cut in half")
     (polled.disk.root / "m" / "1" / "model.fake").write_text("plain")
     polled.settle()
     assert polled.index()[1] == ("READY", ""), "what was loaded lies there again"
