@@ -191,3 +191,34 @@ def test_each_answer_says_that_it_is_its_requests_last(grpcurl):
     replies = grpcurl(f"{INFERENCE}/ModelStreamInfer", pixels(), pixels())
     finals = [reply["infer_response"]["parameters"]["triton_final_response"] for reply in replies]
     assert finals == [{"bool_param": True}] * 2
+
+
+@pytest.mark.compatible(CLIENT, "statistics")
+def test_statistics_of_one_model_and_of_all(grpcurl):
+    grpcurl(f"{INFERENCE}/ModelInfer", pixels())
+    (of_one,) = grpcurl(f"{INFERENCE}/ModelStatistics", {"name": "garments_onnx"})
+    (counted,) = of_one["model_stats"]
+    assert int(counted["inference_count"]) >= 1
+    assert int(counted["inference_stats"]["success"]["ns"]) > 0
+    (of_all,) = grpcurl(f"{INFERENCE}/ModelStatistics", {})
+    assert {"garments", "garments_onnx"} <= {model["name"] for model in of_all["model_stats"]}
+
+
+@pytest.mark.compatible(CLIENT, "log settings")
+def test_log_settings_are_told(grpcurl):
+    (log,) = grpcurl(f"{INFERENCE}/LogSettings", {})
+    assert log["settings"]["log_info"] == {"bool_param": True}
+
+
+@pytest.mark.compatible(CLIENT, "trace settings")
+def test_trace_settings_are_told(grpcurl):
+    (trace,) = grpcurl(f"{INFERENCE}/TraceSetting", {"model_name": "garments_onnx"})
+    assert trace["settings"]["trace_level"] == {"value": ["OFF"]}
+
+
+@pytest.mark.compatible(CLIENT, "load and unload without explicit control", "refused as Triton does")
+@pytest.mark.parametrize("method", ["RepositoryModelLoad", "RepositoryModelUnload"])
+def test_without_explicit_control_models_stay_as_they_are(grpcurl, method):
+    said = grpcurl(f"{INFERENCE}/{method}", {"model_name": "garments_onnx"}, expected_code=64 + 14)
+    assert "Unavailable" in said
+    assert "explicit" in said

@@ -1,6 +1,9 @@
 """What orchestrators' probes ask: the standard health service, for the server and for each model."""
 
+import grpc
 import pytest
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
 
 CLIENT = "grpc.health.v1"
 
@@ -36,3 +39,15 @@ def test_check(answers, service, status):
 )
 def test_watch(answers, service, status):
     assert answers[service][1] == status
+
+
+@pytest.mark.compatible(CLIENT, "health service: Watch")
+def test_who_watches_a_model_is_told_when_it_goes_and_comes(light_repository, start_server, run_client):
+    flags = ("--model-control-mode", "explicit", "--load-model", "garments_onnx")
+    with start_server(light_repository, *flags) as server, grpc.insecure_channel(server.address) as channel:
+        pushed = HealthStub(channel).Watch(HealthCheckRequest(service="garments_onnx"))
+        assert next(pushed).status == HealthCheckResponse.SERVING
+        for call, status in (("unload_model", "NOT_SERVING"), ("load_model", "SERVING")):
+            assert run_client("tritonclient_one_call", server.address, call, "garments_onnx") == {}
+            assert HealthCheckResponse.ServingStatus.Name(next(pushed).status) == status
+        pushed.cancel()

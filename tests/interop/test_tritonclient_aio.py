@@ -92,3 +92,10 @@ def test_a_cancelled_task_disturbs_no_other(answers):
 def test_errors_arrive_with_status_and_message(answers):
     assert answers["refused"]["status"] == "StatusCode.NOT_FOUND"
     assert "trousers" in answers["refused"]["message"]
+
+
+@pytest.mark.compatible(CLIENT, "system shared memory")
+def test_tensors_in_shared_memory(answers):
+    shared = answers["shared"]
+    assert (shared["registered"], shared["left"]) == (["aio"], [])
+    assert shared["sum"] == pytest.approx(answers["raw"]["sum"], rel=1e-4)

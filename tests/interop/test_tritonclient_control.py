@@ -14,6 +14,7 @@ def repository_answers(light_repository, start_server, run_client):
     for client in (SYNC, AIO):
         with start_server(light_repository, *flags) as server:
             found[client] = run_client("tritonclient_control", client, server.address, model)
+            assert server.stop() == 0, "with models that clients sent"
     return found
 
 
@@ -91,6 +92,6 @@ def test_what_cannot_be_loaded_is_refused_with_the_reason(answers, call, status,
 @pytest.mark.compatible(SYNC, "load and unload without explicit control", "refused as Triton does")
 @pytest.mark.parametrize("call", ["load_model", "unload_model"])
 def test_without_explicit_control_both_are_refused(server, run_client, call):
-    refused = run_client("tritonclient_refused", server.address, call, "garments_onnx")
+    refused = run_client("tritonclient_one_call", server.address, call, "garments_onnx")
     assert refused["status"] == "StatusCode.UNAVAILABLE"
     assert "explicit" in refused["message"]

@@ -2,10 +2,14 @@
 
 import asyncio
 import json
+import math
+import os
 import sys
 
+import numpy as np
 import tritonclient.grpc.aio as triton
 from triton_inputs import encoded, pixels, summary
+from tritonclient.utils import shared_memory
 
 RAW = "garments_onnx"
 
@@ -31,6 +35,33 @@ async def cancelled(client: triton.InferenceServerClient) -> dict[str, object]:
     }
 
 
+async def shared(client: triton.InferenceServerClient) -> dict[str, object]:
+    """Input and output of an inference in memory that client and server share."""
+    image = np.full((1, 3, 320, 320), 0.5, np.float32)
+    shape = [1, 17, 2100]
+    size = 4 * math.prod(shape)
+    key = f"/pasarela-aio-{os.getpid()}"
+    region = shared_memory.create_shared_memory_region("aio", key, image.nbytes + size)
+    try:
+        shared_memory.set_shared_memory_region(region, [image])
+        await client.register_system_shared_memory("aio", key, image.nbytes + size)
+        registered = await client.get_system_shared_memory_status(as_json=True)
+        tensor, output = triton.InferInput("images", list(image.shape), "FP32"), triton.InferRequestedOutput("output0")
+        tensor.set_shared_memory("aio", image.nbytes)
+        output.set_shared_memory("aio", size, offset=image.nbytes)
+        await client.infer(RAW, [tensor], outputs=[output])
+        found = shared_memory.get_contents_as_numpy(region, np.float32, shape, offset=image.nbytes)
+        await client.unregister_system_shared_memory("aio")
+        left = await client.get_system_shared_memory_status(as_json=True)
+        return {
+            "registered": list(registered["regions"]),
+            "sum": float(found.sum()),
+            "left": list(left.get("regions", {})),
+        }
+    finally:
+        shared_memory.destroy_shared_memory_region(region)
+
+
 async def calls(address: str, image: str) -> dict[str, object]:
     """Calls everything."""
     async with triton.InferenceServerClient(address) as client:
@@ -54,6 +85,7 @@ async def calls(address: str, image: str) -> dict[str, object]:
             "large": summary(await client.infer(RAW, pixels(8))),
             "timeout": await refused(client.infer(RAW, pixels(8), client_timeout=0.001)),
             "cancelled": await cancelled(client),
+            "shared": await shared(client),
             "refused": await refused(client.infer("trousers", pixels())),
         }
 

@@ -1,4 +1,4 @@
-"""One call that is to fail, with NVIDIA's client; the error as one line of JSON: ADDRESS METHOD ARGUMENT…"""
+"""One call with NVIDIA's client; the error that it ends with, if any, as one line of JSON: ADDRESS METHOD ARGUMENT…"""
 
 import asyncio
 import json
