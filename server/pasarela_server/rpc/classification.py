@@ -62,14 +62,13 @@ def _numbers(datatype: DataType, array: Array) -> Array:
 
 def _best(rows: Array, count: int) -> npt.NDArray[np.intp]:
     """Indices of the highest of each row, highest first; of equal values that are taken the first comes first."""
-    keys = np.where(np.isnan(rows), -np.inf, rows) if rows.dtype.kind == "f" else rows
-    start = rows.shape[1] - count
-    taken = np.argpartition(keys, start, axis=1)[:, start:] if 0 < start < rows.shape[1] else None
-    if taken is None:
-        taken = np.broadcast_to(np.arange(rows.shape[1])[:count], (rows.shape[0], count))
-    # Sorting the reversed row upwards and reading it backwards keeps equal values in their order.
-    candidates = np.sort(taken, axis=1)[:, ::-1]
-    order = np.argsort(np.take_along_axis(keys, candidates, axis=1), axis=1, kind="stable")[:, ::-1]
+    # Ascending keys for descending values, without overflow; not-a-number stays last.
+    keys = -rows if rows.dtype.kind == "f" else ~rows
+    if 0 < count < rows.shape[1]:
+        candidates = np.sort(np.argpartition(keys, count - 1, axis=1)[:, :count], axis=1)
+    else:
+        candidates = np.broadcast_to(np.arange(rows.shape[1])[:count], (rows.shape[0], count))
+    order = np.argsort(np.take_along_axis(keys, candidates, axis=1), axis=1, kind="stable")
     return np.take_along_axis(candidates, order, axis=1)
 
 

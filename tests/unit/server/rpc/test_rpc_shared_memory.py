@@ -142,7 +142,7 @@ async def test_a_region_may_be_forgotten_while_a_request_uses_it(served, memory)
 
     assert await answer is grpc.StatusCode.OK
     assert bytes(memory.buf[32:48]) == np.float32([9, 2, 3, 4]).tobytes()
-    assert (await refusal(served.inference.ModelInfer(request(place("a")))))[0] == "INVALID_ARGUMENT"
+    assert (await refusal(served.inference.ModelInfer(request(place("a")))))[0] == "NOT_FOUND"
 
 
 async def test_classes_of_an_output(served):
