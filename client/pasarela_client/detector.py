@@ -43,7 +43,7 @@ class Detector:
             url: `host:port` of the server's gRPC port.
             model: A detection model, or a raw model whose artefact carries detection metadata.
             timeout_s: Longest wait for one answer; None waits for ever.
-            version: A positive integer; empty means the highest version that is ready.
+            version: A positive integer, or a label of the model (`stable`); empty means the highest that is ready.
 
         Raises:
             InvalidRequest: The address is none.
