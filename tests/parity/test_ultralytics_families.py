@@ -6,6 +6,7 @@ A handful of exports stands for the families, the formats and the ways to export
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,9 +15,11 @@ import cv2
 import numpy as np
 import pytest
 
+from pasarela_client import Detector
 from pasarela_server.backends.loaders import loaders
 from pasarela_server.detection.detections import Detections
 from pasarela_server.repository.manager import ModelManager
+from tests.conftest import StartServer
 from tests.parity.ultralytics_exports import CLASSES, Export, checkpoint, compare, drop_in, predicted
 
 pytestmark = [
@@ -25,11 +28,10 @@ pytestmark = [
 ]
 
 CASES = [
-    Export("v8", "onnx", {"imgsz": [96, 160]}),
+    Export("v8", "onnx", {"imgsz": [96, 160], "simplify": False}),
     Export("v8", "onnx", {"nms": True, "simplify": False}),
     Export("v8", "pt2"),
     Export("v10", "onnx", {"nms": False, "simplify": False}),
-    Export("v8", "torchscript"),
     Export("v8", "torchscript", {"nms": True}),
     Export("26", "onnx", {"dynamic": True, "nms": False, "simplify": False}),
     Export("26", "openvino", {"batch": 2}),
@@ -89,3 +91,25 @@ def test_boxes_are_those_of_predict(
     assert names == tuple(f"garment {number}" for number in range(CLASSES))
     assert len(ours) > 10
     assert compare(ours, theirs) == ""
+
+
+SERVED = [case for case in CASES if case.family == "rtdetr" or case.format == "openvino"]
+
+
+def test_a_server_process_gives_the_same_named_boxes(
+    manager: ModelManager,
+    exported: tuple[Path, dict[str, Path]],
+    sample: np.ndarray,
+    start_server: StartServer,
+    tmp_path: Path,
+) -> None:
+    for case in SERVED:
+        for name in (str(case), f"{case}_boxes"):
+            shutil.copytree(exported[0] / name, tmp_path / name)
+    with start_server(tmp_path) as server:
+        for case in SERVED:
+            with Detector(server.address, f"{case}_boxes") as detector:
+                found = detector.detect(sample)
+            ours, names = detected(manager, f"{case}_boxes", sample)
+            assert [thing.name for thing in found] == [names[class_id] for class_id in ours.class_ids]
+            np.testing.assert_allclose([thing.box for thing in found], ours.boxes, atol=1e-3)

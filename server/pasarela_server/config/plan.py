@@ -121,6 +121,7 @@ def plan_load(
         raise InvalidModel(f"{source}: there is no backend {backend!r}; there are {', '.join(_backends(artefacts))}")
     _check_filename(written.default_model_filename, source)
     found = find_artefact(files, artefacts, backend, written.default_model_filename, f"model {folder!r}")
+    usual = (artefacts.get(found.backend), written.default_model_filename)
     parameters = {key: value.string_value for key, value in written.parameters.items()}
     kind, count, gpu = _instance_group(written, source)
     kind = _device_kind(kind, parameters.get("device"), source)
@@ -137,7 +138,7 @@ def plan_load(
         parameters=parameters,
         input_names=tuple(tensor.name for tensor in written.input),
         output_names=tuple(tensor.name for tensor in written.output),
-        decisions=(why,),
+        decisions=(why,) if found.path in usual else (f"model file: {found.path}", why),
     )
 
 

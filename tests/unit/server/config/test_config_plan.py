@@ -113,6 +113,10 @@ def test_the_plan_says_what_it_decided() -> None:
     assert plan("instance_group { count: 1 }", cores=2).decisions == ("instances: 1 with 2 threads each, as written",)
 
 
+def test_a_file_that_was_found_under_its_own_name_is_told() -> None:
+    assert plan("", {"best.onnx"}, cores=2).decisions[0] == "model file: best.onnx"
+
+
 def test_names_and_parameters_reach_the_backend() -> None:
     planned = plan(
         'input { name: "a" } output { name: "b" } parameters { key: "precision" value { string_value: "f32" } }'
