@@ -11,7 +11,7 @@ from typing import NoReturn
 from pasarela_server.config.server import DEFAULT_REPOSITORY, variable
 from pasarela_server.errors import InvalidModel
 from pasarela_server.repository.edit import describe_versions, roll_back_label, set_labels, withdraw_highest
-from pasarela_server.repository.version_labels import LABEL
+from pasarela_server.request import VERSION_LABEL
 
 _FOLLOWS = (
     "a server that polls the repository (--model-control-mode poll) follows within seconds; with explicit control, "
@@ -119,7 +119,7 @@ def _nothing(_: argparse.ArgumentParser) -> None:
 def _assignment(text: str) -> tuple[str, int | None]:
     label, equals, version = text.partition("=")
     whole = version.isascii() and version.isdecimal() and int(version) > 0
-    if not equals or LABEL.fullmatch(label) is None or (version and not whole):
+    if not equals or VERSION_LABEL.fullmatch(label) is None or (version and not whole):
         raise argparse.ArgumentTypeError(f"expected LABEL=VERSION, like stable=3, got {text!r}")
     return label, int(version) if version else None
 

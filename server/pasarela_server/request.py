@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from pasarela_server.tensor import Tensor
 
 ParameterValue = bool | int | float | str
+VERSION_LABEL = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+"""What a label of a version looks like: lower-case letters, digits, - and _, a letter first."""
 VersionName = int | str | None
 """How a request names a version: by number, by a label of the model, or not at all: the highest that is ready."""
 

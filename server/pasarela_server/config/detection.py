@@ -13,6 +13,7 @@ from pasarela_server.config.model import ModelConfig
 from pasarela_server.config.plan import DETECTION, check_name, version_policy
 from pasarela_server.config.tensors import complete_tensors
 from pasarela_server.errors import InvalidModel
+from pasarela_server.request import VERSION_LABEL, VersionName
 from pasarela_server.tensor import DataType, TensorSpec
 
 IMAGE_INPUT = TensorSpec("image", DataType.BYTES, (1,))
@@ -51,7 +52,7 @@ class DetectionConfig:
 
     model: str
     """The raw model that it runs."""
-    model_version: int | None = None
+    model_version: VersionName = None
     """None: the highest version that is ready, at each request."""
     defaults: DetectionDefaults = DetectionDefaults()
 
@@ -119,12 +120,30 @@ def _detection(written: model_config_pb2.ModelConfig, folder: str, source: str) 
         )
     return DetectionConfig(
         model=model,
-        model_version=read_number(parameters, "model_version", int, 1, math.inf, source),
+        model_version=read_version(parameters, source),
         defaults=DetectionDefaults(
             confidence=read_number(parameters, "confidence", float, 0.0, 1.0, source),
             iou=read_number(parameters, "iou", float, 0.0, 1.0, source),
             max_detections=read_number(parameters, "max_detections", int, 1, math.inf, source),
         ),
+    )
+
+
+def read_version(parameters: Mapping[str, str], source: str) -> VersionName:
+    """The parameter `model_version`: a number, a label of the raw model, or None if it is not written.
+
+    Raises:
+        InvalidModel: It could be neither.
+    """
+    text = parameters.get("model_version")
+    if text is None:
+        return None
+    if text.isascii() and text.isdecimal() and int(text) > 0:
+        return int(text)
+    if VERSION_LABEL.fullmatch(text) is not None:
+        return text
+    raise InvalidModel(
+        f"{source}: parameter 'model_version' is {text!r}; expected a whole number of at least 1 or a label of it"
     )
 
 

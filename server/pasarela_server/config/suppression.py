@@ -8,7 +8,13 @@ from dataclasses import dataclass
 
 from pasarela_proto import model_config_pb2
 from pasarela_server.config.complete import Completed
-from pasarela_server.config.detection import DetectionConfig, DetectionDefaults, read_number, refuse_raw_fields
+from pasarela_server.config.detection import (
+    DetectionConfig,
+    DetectionDefaults,
+    read_number,
+    read_version,
+    refuse_raw_fields,
+)
 from pasarela_server.config.model import ModelConfig
 from pasarela_server.config.plan import SUPPRESSION, check_name, version_policy
 from pasarela_server.config.tensors import complete_tensors
@@ -62,7 +68,7 @@ def read_suppression(written: model_config_pb2.ModelConfig, folder: str, source:
         iou=read_number(parameters, "iou", float, 0.0, 1.0, source, _DEFAULTS.iou),
         max_detections=read_number(parameters, "max_detections", int, 1, 1000, source, _DEFAULTS.max_detections),
     )
-    version = read_number(parameters, "model_version", int, 1, float("inf"), source)
+    version = read_version(parameters, source)
     return SuppressionConfig(DetectionConfig(model, version, defaults), _switch(parameters, "every_label", source))
 
 

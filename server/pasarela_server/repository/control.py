@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from pasarela_server.errors import InvalidModel, InvalidRequest, LoadFailed, ModelUnavailable, ServingError
 from pasarela_server.repository.catalogue import Catalogue
-from pasarela_server.repository.desired import desire
+from pasarela_server.repository.desired import desire, runs_model
 from pasarela_server.repository.override import LoadOverride, OverrideStore
 from pasarela_server.repository.scan import ModelOnDisk
 from pasarela_server.repository.servable import State
@@ -98,7 +98,7 @@ class ModelControl:
         self._require_explicit("unload")
         if self._catalogue.get(name) is None:
             return
-        runs = self._runs(name) if with_dependents else ""
+        runs = "".join(runs_model(model) for model in self._find_all() if model.name == name) if with_dependents else ""
         self._withdraw(name)
         self._overrides.drop(name)
         if runs and self._catalogue.get(runs) is not None:
@@ -123,13 +123,6 @@ class ModelControl:
         if name not in found:
             raise InvalidRequest(f"there is no model {name!r} in the repository; there are {_names(found)}")
         return found[name]
-
-    def _runs(self, name: str) -> str:
-        """The model that a detection model in the repository runs; empty for any other, and where none can be told."""
-        try:
-            return desire(self._find(name)).runs_model
-        except ServingError:
-            return ""
 
     def _why_not_loaded(self, name: str, look: Look) -> str:
         """Why what was asked for does not answer now as it lies on disk; empty if it does."""

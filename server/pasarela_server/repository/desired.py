@@ -70,3 +70,11 @@ def desire(model: ModelOnDisk) -> DesiredModel:
     except InvalidModel as error:
         raise InvalidModel(f"model {model.name!r}: {error}") from error
     return DesiredModel(model.name, model.folder, source, written, on_disk, policy, labels)
+
+
+def runs_model(model: ModelOnDisk) -> str:
+    """The model that a model on disk runs; empty if it has an artefact of its own, or its configuration is wrong."""
+    try:
+        return desire(model).runs_model
+    except InvalidModel:
+        return ""

@@ -77,6 +77,8 @@ def borrow_raw(model: str, detection: DetectionConfig, acquire: Acquire) -> Iter
         if isinstance(error, NoVersionReady) and error.backend_missing:
             raise BackendMissing(f"model {model!r} detects with {detection.model!r}: {error}") from error
         raise ModelUnavailable(f"model {model!r} detects with {detection.model!r}: {error}") from error
+    except InvalidRequest as error:  # a label that the raw model has not: no fault of whoever sent the request
+        raise ModelUnavailable(f"model {model!r} detects with {detection.model!r}: {error}") from error
     except ModelUnavailable as error:
         kind = BackendMissing if isinstance(error, BackendMissing) else ModelUnavailable
         raise kind(f"model {model!r} detects with {detection.model!r}: {error}") from error

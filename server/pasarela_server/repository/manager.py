@@ -13,10 +13,10 @@ from pathlib import Path
 
 from pasarela_server.backends.base import BackendLoader
 from pasarela_server.config.model import ModelConfig
-from pasarela_server.errors import InvalidModel, ServingError
+from pasarela_server.errors import InvalidModel
 from pasarela_server.repository.catalogue import Catalogue
 from pasarela_server.repository.control import ControlMode, ModelControl
-from pasarela_server.repository.desired import DesiredModel, desire
+from pasarela_server.repository.desired import DesiredModel, runs_model
 from pasarela_server.repository.fingerprint import mark_files
 from pasarela_server.repository.lifecycle import FilesChanged, ModelLifecycle
 from pasarela_server.repository.load import load_raw
@@ -113,15 +113,7 @@ class ModelManager:
             InvalidModel: The repository itself is missing, unreadable, or empty although that is not allowed.
         """
         found = scan(self._root, allow_empty=self._options.allow_empty or self._explicit)
-        wanted = found
-        if self._explicit:
-            names = set(self._options.load_models)
-            wanted = found if "*" in names else tuple(model for model in found if model.name in names)
-            for model in found:
-                self._catalogue.change(model.name, lambda known: replace(known, problem=_NEVER_LOADED))
-            for name in sorted(names - {"*"} - {model.name for model in found}):
-                _LOG.error("model %s, which should be loaded at the start, is not in the repository", name)
-                self._catalogue.change(name, lambda known: replace(known, problem=_MISSING, promised=True))
+        wanted = self._choose(found) if self._explicit else found
         self._bring_up(self._first_look(wanted), starting=True)
         self._loaded = True
         for name in self._catalogue.names():
@@ -216,6 +208,18 @@ class ModelManager:
     def _explicit(self) -> bool:
         return self._options.control is ControlMode.EXPLICIT
 
+    def _choose(self, found: Sequence[ModelOnDisk]) -> tuple[ModelOnDisk, ...]:
+        """What is loaded at the start of those that are there: the named models, and what they run."""
+        by_name = {model.name: model for model in found}
+        named = set(by_name) if "*" in self._options.load_models else set(self._options.load_models)
+        for model in found:
+            self._catalogue.change(model.name, lambda known: replace(known, problem=_NEVER_LOADED))
+        for name in sorted(named - by_name.keys()):
+            _LOG.error("model %s, which should be loaded at the start, is not in the repository", name)
+            self._catalogue.change(name, lambda known: replace(known, problem=_MISSING, promised=True))
+        run = {runs_model(by_name[name]) for name in named & by_name.keys()}
+        return tuple(model for model in found if model.name in named | run)
+
     def _first_look(self, wanted: Sequence[ModelOnDisk]) -> tuple[Look, ...]:
         """What to start with. Waits once for what has just been written: most of it will be whole by then."""
         with self._looking:
@@ -231,7 +235,7 @@ class ModelManager:
         """Models side by side; those that run other models after these."""
         waves: tuple[list[Look], list[Look]] = ([], [])
         for look in looks:
-            waves[_runs_another(look.found)].append(look)
+            waves[look.found is not None and bool(runs_model(look.found))].append(look)
         for wave in waves:
             run_side_by_side(
                 [functools.partial(self._lifecycle(look.name).bring_up, look, starting=starting) for look in wave],
@@ -276,11 +280,3 @@ class ModelManager:
     def _withdraw(self, name: str) -> None:
         """For the control: a model leaves, and stays in the index by its name."""
         self._lifecycle(name).withdraw(_NEVER_LOADED)
-
-
-def _runs_another(model: ModelOnDisk | None) -> bool:
-    """True if a model runs another one, which must be there first."""
-    try:
-        return model is not None and desire(model).is_detection
-    except ServingError:
-        return False

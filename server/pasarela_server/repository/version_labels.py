@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from pasarela_server.errors import InvalidModel
+from pasarela_server.request import VERSION_LABEL
 
 LABELS_FILE = "version_labels.json"
-LABEL = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 MOST_REMEMBERED = 20
 """Earlier versions of a label that the file keeps, for the way back."""
 
@@ -46,7 +45,7 @@ def present(history: History) -> dict[str, int]:
 
 
 def _read(where: str, label: str, value: object) -> tuple[int, ...]:
-    if LABEL.fullmatch(label) is None:
+    if VERSION_LABEL.fullmatch(label) is None:
         raise InvalidModel(
             f"{where}: {label!r} is no label; expected lower-case letters, digits, - and _, a letter first, at most 32"
         )

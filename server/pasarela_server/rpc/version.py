@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 
 from pasarela_server.errors import InvalidRequest
-from pasarela_server.request import VersionName
+from pasarela_server.request import VERSION_LABEL, VersionName
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}")
-_LABEL = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
 def parse_version(model_name: str, version: str) -> VersionName:
@@ -23,7 +22,7 @@ def parse_version(model_name: str, version: str) -> VersionName:
         return None
     if _NUMBER.fullmatch(version) is not None:
         return int(version)
-    if _LABEL.fullmatch(version) is not None:
+    if VERSION_LABEL.fullmatch(version) is not None:
         return version
     raise InvalidRequest(
         f"model '{model_name}': expected a positive integer as version, a label, or an empty text for the highest; "

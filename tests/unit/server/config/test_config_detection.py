@@ -62,6 +62,7 @@ def test_clients_read_a_config_without_instances() -> None:
         pytest.param(text_of(model="raw", iou="1.5"), "is '1.5'; expected a number from 0 to 1", id="out of range"),
         pytest.param(text_of(model="raw", max_detections="2.5"), "a whole number of at least 1", id="not whole"),
         pytest.param(text_of(model="raw", model_version="0"), "a whole number of at least 1", id="no version"),
+        pytest.param(text_of(model="raw", model_version="Stable"), "or a label of it", id="no label"),
         pytest.param(text_of("max_batch_size: 4", model="raw"), "'max_batch_size' has no meaning", id="batch"),
         pytest.param(text_of("dynamic_batching { }", model="raw"), "'dynamic_batching' has no", id="empty batching"),
         pytest.param(text_of("instance_group { count: 1 }", model="raw"), "'instance_group' has no", id="instances"),
@@ -75,3 +76,11 @@ def test_clients_read_a_config_without_instances() -> None:
 def test_what_makes_no_sense_is_refused(text: str, expected: str) -> None:
     with pytest.raises(InvalidModel, match=expected):
         complete_detection(parse_model_config(text, SOURCE), "garments", SOURCE)
+
+
+def test_a_version_may_be_named_by_a_label() -> None:
+    _, detection = complete_detection(
+        parse_model_config(text_of(model="raw", model_version="stable"), SOURCE), "m", SOURCE
+    )
+
+    assert detection.model_version == "stable"

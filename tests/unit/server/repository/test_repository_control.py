@@ -44,6 +44,14 @@ def test_what_the_flags_name_is_loaded_at_the_start(repository: Any, names: tupl
     assert [entry.name for entry in manager.index() if entry.state is State.READY] == loaded
 
 
+def test_what_a_named_model_runs_is_loaded_with_it(repository: Any) -> None:
+    manager = explicit(
+        repository.add("raw", "detector").add("over", config=OVER.format("raw")).add("x", "plain"), "over"
+    )
+
+    assert {entry.name for entry in manager.index() if entry.state is State.READY} == {"over", "raw"}
+
+
 def test_a_missing_model_that_the_flags_name_holds_readiness_back(repository: Any) -> None:
     manager = explicit(repository.add("a", "plain"), "a", "zebra")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -423,6 +424,20 @@ class TestLabels:
 
         assert seen == [2], "while version 1 is loaded, version 2 goes on to answer for it"
         assert labelled.answers(version="stable") == 1
+
+    def test_a_detection_model_over_a_label(self, repository: Any) -> None:
+        over = 'backend: "detection" parameters { key: "model" value { string_value: "m" } }'
+        pinned = over + 'parameters { key: "model_version" value { string_value: "stable" } }'
+        repository.add("m", "detector").add("m", "detector", version=2).add("over", config=pinned)
+        (repository.root / "m" / "version_labels.json").write_text('{"stable": 1}')
+        polled = start(repository)
+        assert polled.answers("over") == 1
+        assert polled.opened == 2
+
+        (repository.root / "m" / "version_labels.json").unlink()
+        polled.settle()
+        with polled.manager.acquire("over") as handle, pytest.raises(ModelUnavailable, match="'over' detects with 'm'"):
+            asyncio.run(handle.servable.detect(b""))
 
     def test_an_unknown_label_is_a_wrong_version(self, labelled: Polled) -> None:
         with pytest.raises(
