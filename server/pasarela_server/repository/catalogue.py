@@ -140,6 +140,11 @@ class Catalogue:
         ready = _ready(model)
         return bool(ready) if version is None else _number(name, model, version) in ready
 
+    def identity(self, name: str) -> str:
+        """A text that changes when other versions, or other contents of them, answer for a model."""
+        slots = self._models.get(name, Model()).slots.values()
+        return ", ".join(f"{slot.number}: {slot.content}" for slot in slots if slot.status.state is State.READY)
+
     def standings(self) -> tuple[ModelStanding, ...]:
         """What readiness is decided by, of each model."""
         return tuple(

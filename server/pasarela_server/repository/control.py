@@ -56,7 +56,7 @@ class ModelControl:
     def load(self, name: str, override: LoadOverride | None = None) -> None:
         """Loads a model as it lies on disk now, or as a client sent it; what has not changed is not loaded anew.
 
-        A detection model brings the model that it runs with it.
+        A detection model brings the model that it runs with it; those that run the loaded one are renewed.
 
         Args:
             name: The model.
@@ -84,6 +84,9 @@ class ModelControl:
         reason = self._why_not_loaded(name, look)
         if reason:
             raise LoadFailed(reason)
+        for model in self._find_all():
+            if runs_model(model) == name and self._catalogue.model_ready(model.name):
+                self._bring_up(model)
 
     def unload(self, name: str, *, with_dependents: bool = False) -> None:
         """Takes a model out of service. Requests in flight finish; it does not wait for them.

@@ -116,6 +116,10 @@ class ModelLifecycle:
         content = dict(look.content)
         if desired.is_detection and not look.found.versions and 0 in content:
             content[1] = content.pop(0)  # without version folders a detection model is its own version 1
+        if desired.is_detection:
+            # What it says of itself comes from the model that it runs: when that changes, so does this one.
+            runs = self._catalogue.identity(desired.runs_model)
+            content = {number: f"{identity} over {runs}" for number, identity in content.items()}
         self._catalogue.change(
             self._name,
             lambda model: replace(model, problem=None, waiting=look.waiting, promised=model.promised or starting),

@@ -164,6 +164,16 @@ def test_a_detection_model_brings_its_raw_model_and_may_take_it_along(repository
         manager.acquire("raw")
 
 
+def test_what_runs_a_model_is_renewed_with_it(repository: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "pasarela_server.repository")
+    manager = explicit(repository.add("raw", "detector").add("over", config=OVER.format("raw")), "over")
+
+    repository.add("raw", "detector", version=2)
+    manager.control.load("raw")
+
+    assert "detects with raw version 2" in caplog.text
+
+
 class TestOverrides:
     """What a client sends along."""
 

@@ -291,6 +291,22 @@ def test_a_detection_model_that_waits_for_its_raw_model(polled: Polled) -> None:
     assert polled.answers("over") == 1
 
 
+def test_a_detection_model_is_renewed_when_its_raw_model_changes(
+    repository: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "pasarela_server.repository")
+    polled = start(repository.add("raw", "detector").add("over", config=OVER.format("raw")))
+    polled.settle()
+    polled.settle()
+    assert sum("model over version 1: READY" in line for line in caplog.messages) == 1
+
+    repository.add("raw", "detector", version=2)
+    polled.settle()
+
+    assert sum("model over version 1: READY" in line for line in caplog.messages) == 2
+    assert "detects with raw version 2" in caplog.text
+
+
 def test_a_changed_configuration_loads_anew_and_a_wrong_one_changes_nothing(polled: Polled) -> None:
     polled.disk.add("m", config="max_batch_size: 8")
     polled.settle()
