@@ -53,7 +53,6 @@ def load_suppression(
         completed.config,
         number,
         lambda: borrow_raw(desired.name, suppression.raw, acquire),
-        detector,
         suppression,
         options,
         pool,

@@ -12,9 +12,9 @@ from dataclasses import replace
 
 from pasarela_server.config.model import ModelConfig
 from pasarela_server.config.suppression import OUTPUT, SuppressionConfig
+from pasarela_server.detection.layout import Layout
 from pasarela_server.detection.options import DetectOptions
 from pasarela_server.detection.suppression import finish_rows
-from pasarela_server.detection.yolo import YoloDetector
 from pasarela_server.errors import InvalidRequest, ModelUnavailable, QueueFull
 from pasarela_server.repository.door import check_request
 from pasarela_server.repository.raw import RawServable
@@ -33,7 +33,6 @@ class SuppressionServable:
         config: ModelConfig,
         version: int,
         raw: Callable[[], AbstractContextManager[RawServable]],
-        detector: YoloDetector,
         suppression: SuppressionConfig,
         options: DetectOptions,
         pool: Executor,
@@ -45,7 +44,6 @@ class SuppressionServable:
             config: The complete configuration.
             version: The version's number.
             raw: Pins the raw model for one request.
-            detector: What was known of the raw model's tensors when the configuration was completed.
             suppression: What the configuration's parameters say.
             options: Its thresholds.
             pool: Runs the work on boxes. Its owner shuts it down.
@@ -54,7 +52,6 @@ class SuppressionServable:
         self._config = config
         self._version = version
         self._raw = raw
-        self._detector = detector
         self._suppression = suppression
         self._options = options
         self._pool = pool
@@ -91,21 +88,22 @@ class SuppressionServable:
         Raises:
             InvalidRequest: It does not fit the model.
             QueueFull: Too many requests wait.
-            ModelUnavailable: The raw model is not ready, or takes other tensors than it did.
+            ModelUnavailable: The raw model is not ready, or has become one that needs no suppression.
             BackendFailure: The framework raised.
         """
-        check_request(self._config, request)
         if not self._room.acquire(blocking=False):
             raise QueueFull(f"model {self._config.name!r}: {self._max_waiting} requests wait already, its limit")
         try:
             with self._raw() as raw:
-                if raw.detector != self._detector:
+                # The raw model may have been replaced by one of another size or with other classes.
+                check_request(replace(self._config, inputs=raw.config.inputs), request)
+                detector = raw.detector
+                if detector is None or detector.layout is not Layout.ANCHORS:
                     raise ModelUnavailable(
                         f"model {self._config.name!r} suppresses the answers of {self._suppression.raw.model!r}, which "
-                        "takes or gives other tensors than when it was loaded; load it again"
+                        "has none to suppress any more"
                     )
-                name = self._detector.output_name
-                answer = await raw.infer(replace(request, requested_outputs=(name,)))
+                answer = await raw.infer(replace(request, requested_outputs=(detector.output_name,)))
             loop = asyncio.get_running_loop()
             rows, elapsed_ns = await loop.run_in_executor(self._pool, self._finish, answer.outputs[0].array)
         finally:

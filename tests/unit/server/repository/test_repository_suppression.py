@@ -104,15 +104,36 @@ def test_the_raw_model_must_have_something_to_suppress(
     assert says in entry.reason
 
 
-async def test_a_raw_model_that_has_changed_its_tensors_is_told(
-    repository: Any, detector_spec: Any, manager: Any
-) -> None:
-    wider = replace(detector_spec, metadata={**detector_spec.metadata, "imgsz": [64, 64]})
-    repository.loader.networks["wider"] = (wider, repository.loader.networks["detector"][1])
-    repository.add("raw", "wider", version=2)
-    with manager.acquire("fast") as handle:
-        manager.poll()
+async def test_a_raw_model_of_another_size_takes_over(repository: Any, detector_spec: Any, manager: Any) -> None:
+    fixed = replace(detector_spec, inputs=(TensorSpec("images", DataType.FP32, (-1, 3, 64, 64)),))
+    repository.loader.networks["fixed"] = (fixed, repository.loader.networks["detector"][1])
+    repository.add("raw", "fixed", version=2)
+    with manager.acquire("fast") as before:
         manager.poll()
         assert manager.ready_versions("raw") == (2,)
-        with pytest.raises(ModelUnavailable, match="takes or gives other tensors than when it was loaded"):
+        response = await before.servable.infer(images(height=64))
+        np.testing.assert_allclose(response.outputs[0].array[0, 0], ONE_VEST)
+        with pytest.raises(InvalidRequest, match=r"must have shape \[-1, 3, 64, 64\]"):
+            await before.servable.infer(images())
+    assert manager.config("fast").inputs[0].shape == (-1, 3, 64, 64), "what clients are told has been renewed"
+
+
+async def test_a_raw_model_that_needs_no_suppression_any_more(
+    repository: Any, detector_spec: Any, manager: Any
+) -> None:
+    finished = replace(
+        detector_spec,
+        outputs=(TensorSpec("output0", DataType.FP32, (-1, 300, 6)),),
+        metadata={**detector_spec.metadata, "end2end": True},
+    )
+    rows = {"output0": np.zeros((1, 300, 6), np.float32)}
+    repository.loader.networks["finished"] = (
+        finished,
+        lambda inputs: {name: np.repeat(array, len(inputs["images"]), axis=0) for name, array in rows.items()},
+    )
+    repository.add("raw", "finished", version=2)
+    with manager.acquire("fast") as handle:
+        manager.poll()
+        assert manager.ready_versions("raw") == (2,)
+        with pytest.raises(ModelUnavailable, match="'fast' suppresses the answers of 'raw', which has none"):
             await handle.servable.infer(images())
