@@ -6,8 +6,8 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
 
+from pasarela_server.config.command_line import OneLineParser
 from pasarela_server.config.server import DEFAULT_REPOSITORY, variable
 from pasarela_server.errors import InvalidModel
 from pasarela_server.repository.edit import describe_versions, roll_back_label, set_labels, withdraw_highest
@@ -17,13 +17,6 @@ _FOLLOWS = (
     "a server that polls the repository (--model-control-mode poll) follows within seconds; with explicit control, "
     "load the model again"
 )
-
-
-class _Parser(argparse.ArgumentParser):
-    """Answers a wrong command line with one line, and not with the whole usage."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {message}\n")
 
 
 def is_command(arguments: Sequence[str]) -> bool:
@@ -46,7 +39,7 @@ def run_command(arguments: Sequence[str], environment: Mapping[str, str]) -> int
     """
     name = arguments[0]
     summary, build, run = _COMMANDS[name]
-    parser = _Parser(prog=f"pasarela-server {name}", description=summary, allow_abbrev=False)
+    parser = OneLineParser(prog=f"pasarela-server {name}", description=summary, allow_abbrev=False)
     parser.add_argument("model", metavar="MODEL", help="the model's name")
     build(parser)
     parser.add_argument(

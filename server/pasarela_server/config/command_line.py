@@ -33,7 +33,7 @@ examples:
 """
 
 
-class _Parser(argparse.ArgumentParser):
+class OneLineParser(argparse.ArgumentParser):
     """Answers a wrong command line with one line, and not with the whole usage."""
 
     def error(self, message: str) -> NoReturn:
@@ -65,8 +65,8 @@ def parse_command_line(
         parser.error(str(wrong))
 
 
-def _parser(program: str) -> _Parser:
-    parser = _Parser(
+def _parser(program: str) -> OneLineParser:
+    parser = OneLineParser(
         prog=program,
         description=_DESCRIPTION,
         epilog=_EPILOG,
