@@ -37,6 +37,7 @@ class OneLineParser(argparse.ArgumentParser):
     """Answers a wrong command line with one line, and not with the whole usage."""
 
     def error(self, message: str) -> NoReturn:
+        """Ends the process with code 2 and the message."""
         self.exit(2, f"{self.prog}: error: {message}\n")
 
 
