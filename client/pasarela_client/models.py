@@ -18,6 +18,9 @@ from pasarela_client.errors import from_rpc_error
 from pasarela_proto import inference_pb2 as pb
 from pasarela_proto.inference_pb2_grpc import GRPCInferenceServiceStub
 
+NOT_LOADED = "UNKNOWN"
+"""The state of a model that was never loaded: servers say nothing of it but its name."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
@@ -26,7 +29,7 @@ class ModelState:
     name: str
     version: str
     state: str
-    """READY, LOADING, UNLOADING, UNAVAILABLE or UNKNOWN."""
+    """READY, LOADING, UNLOADING, UNAVAILABLE, or UNKNOWN for one that was never loaded."""
     reason: str
     """Why it is not READY; empty if it is."""
 
@@ -67,7 +70,7 @@ def list_models(url: str = DEFAULT_URL, *, timeout_s: float | None = 10.0) -> li
     """
     with _service(url) as service:
         index = service.RepositoryIndex(pb.RepositoryIndexRequest(), timeout=timeout_s)
-    states = [ModelState(entry.name, entry.version, entry.state, entry.reason) for entry in index.models]
+    states = [ModelState(entry.name, entry.version, entry.state or NOT_LOADED, entry.reason) for entry in index.models]
     return sorted(states, key=lambda state: (state.name, state.version.zfill(20)))
 
 

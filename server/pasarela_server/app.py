@@ -280,4 +280,6 @@ def _sample() -> str:
 
 def _line(entry: IndexEntry, description: str) -> ModelLine:
     version = "-" if entry.version is None else str(entry.version)
+    if entry.state is State.UNKNOWN:
+        return ModelLine(entry.name, version, "-", "not loaded; clients load it with RepositoryModelLoad")
     return ModelLine(entry.name, version, entry.state.value, description)

@@ -69,6 +69,7 @@ class FakeInferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
                 entry(name="skirts", version="10", state="READY"),
                 entry(name="skirts", version="9", state="UNAVAILABLE", reason="unloaded"),
                 entry(name="broken", state="UNAVAILABLE", reason="config.pbtxt:3:7: no such field"),
+                entry(name="waiting"),
             ]
         )
 

@@ -12,7 +12,9 @@ def test_models_by_name_and_version(server: Any) -> None:
         ("broken", "", False),
         ("skirts", "9", False),
         ("skirts", "10", True),
+        ("waiting", "", False),
     ]
+    assert states[-1].state == "UNKNOWN", "of what was never loaded a server says nothing but the name"
     assert states[0].reason == "config.pbtxt:3:7: no such field"
 
 
