@@ -14,13 +14,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from pasarela_client import Detector
 from pasarela_server.backends.loaders import loaders
 from pasarela_server.detection.detections import Detections
 from pasarela_server.repository.manager import ModelManager
 from tests.conftest import StartServer
-from tests.parity.ultralytics_exports import CLASSES, Export, checkpoint, compare, drop_in, predicted
+from tests.parity.ultralytics_exports import CLASSES, Export, checkpoint, compare, drop_in, export, predicted
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # exporters warn of each other
@@ -91,6 +92,16 @@ def test_boxes_are_those_of_predict(
     assert names == tuple(f"garment {number}" for number in range(CLASSES))
     assert len(ours) > 10
     assert compare(ours, theirs) == ""
+
+
+def test_the_same_weights_give_the_same_program_without_paths_of_this_machine(
+    exported: tuple[Path, dict[str, Path]], tmp_path: Path
+) -> None:
+    first = exported[1]["v8_pt2_plain"].read_bytes()
+    again = export(Export("v8", "pt2"), exported[0].parent / "v8.pt", tmp_path)
+    assert again.read_bytes() == first
+    assert str(Path(torch.__file__).parents[1]).encode() not in first
+    assert str(Path(__file__).parents[2]).encode() not in first
 
 
 SERVED = [case for case in CASES if case.family == "rtdetr" or case.format == "openvino"]
