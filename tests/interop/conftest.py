@@ -14,6 +14,12 @@ import cv2
 import numpy as np
 import pytest
 
+from pasarela_training.config.dataset import ConvertSection, SampleSection
+from pasarela_training.dataset.coco import make_coco
+from pasarela_training.dataset.sample import make_sample
+from pasarela_training.dataset.sources.recognise import open_source
+from pasarela_training.dataset.yolo import DATA, make_yolo
+from pasarela_training.synthesize import SynthesizeSettings, synthesize
 from tests.interop import compatibility
 
 CLIENTS = Path(__file__).parent / "clients"
@@ -62,3 +68,17 @@ def image(sample_names, sample_image, tmp_path_factory):
     noise = tmp_path_factory.mktemp("image") / "noise.jpg"
     cv2.imwrite(str(noise), np.random.default_rng(7).integers(0, 256, (96, 128, 3), np.uint8))
     return noise
+
+
+@pytest.fixture(scope="session")
+def drawn_data(tmp_path_factory):
+    """The description of a drawn dataset in the layout of YOLO; 20 of its 24 images are its test split."""
+    folder = tmp_path_factory.mktemp("drawn")
+    for stage in ("sample", "coco", "yolo"):
+        (folder / stage).mkdir()
+    synthesize(folder / "drawn", SynthesizeSettings(images=24, seed=11), processes=1)
+    source = open_source(folder / "drawn")
+    make_sample(source, SampleSection(ratios=(1, 1, 10)), processes=1, max_broken=0, output=folder / "sample")
+    make_coco(source, folder / "sample", processes=1, max_broken=0, output=folder / "coco")
+    make_yolo(source.image_root, folder / "coco", {}, ConvertSection(), processes=1, output=folder / "yolo")
+    return folder / "yolo" / DATA

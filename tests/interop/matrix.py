@@ -32,6 +32,7 @@ FEATURES = (
     "typed detection",
     "prediction",
     "validation (mAP)",
+    "suppression on the server",
     "requested outputs",
     "classification",
     "request parameters",

@@ -1,15 +1,25 @@
 """Statistics, log and trace settings as NVIDIA's clients read and change them."""
 
+import json
+
 import pytest
 
 SYNC, AIO = "tritonclient.grpc", "tritonclient.grpc.aio"
 
 
 @pytest.fixture(scope="module")
-def settings_answers(light_repository, start_server, run_client):
+def traced(tmp_path_factory):
+    """The file in which the server writes what it traces."""
+    return tmp_path_factory.mktemp("traced") / "trace.json"
+
+
+@pytest.fixture(scope="module")
+def settings_answers(light_repository, start_server, run_client, traced):
     """What each client got, from a server of their own: settings belong to the server."""
-    with start_server(light_repository) as server:
-        return {client: run_client("tritonclient_settings", client, server.address) for client in (SYNC, AIO)}
+    with start_server(light_repository, "--trace-file", str(traced)) as server:
+        answers = {client: run_client("tritonclient_settings", client, server.address) for client in (SYNC, AIO)}
+        assert server.stop() == 0
+    return answers
 
 
 def of_both(feature):
@@ -72,8 +82,16 @@ def test_an_unknown_log_setting_is_refused(answers):
 def test_trace_settings_of_one_model_leave_the_others(answers):
     trace = answers["trace"]
     assert trace["changed"]["trace_rate"] == {"value": ["1"]}
+    assert trace["changed"]["trace_level"] == {"value": ["TIMESTAMPS"]}
     assert trace["others"] == trace["before"]
     assert trace["again"] == trace["before"]
+
+
+@of_both("trace settings")
+def test_what_is_to_be_traced_is_in_the_servers_file(answers, traced, client):
+    written = json.loads(traced.read_text())
+    assert f"traced by {client}" in {entry.get("request_id") for entry in written}
+    assert {entry["model_name"] for entry in written if "model_name" in entry} == {"garments_onnx"}
 
 
 @of_both("trace settings")

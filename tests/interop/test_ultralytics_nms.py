@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from tests.interop.test_ultralytics_validation import data  # noqa: F401 - a fixture
+pytestmark = pytest.mark.compatible("Ultralytics", "suppression on the server")
 
 EVERY_LABEL = 'parameters { key: "every_label" value { string_value: "true" } }'
 
@@ -33,7 +33,7 @@ def test_predict_finds_what_it_finds_on_the_raw_model(suppressing, run_client, i
 
 
 @pytest.mark.timeout(300)
-def test_validation_gives_the_map_of_the_raw_model(suppressing, run_client, data):  # noqa: F811 - the fixture
+def test_validation_gives_the_map_of_the_raw_model(suppressing, run_client, drawn_data):
     raw, small = (f"grpc://{suppressing.address}/{model}" for model in ("garments_openvino", "every_label"))
-    figures = run_client("ultralytics_validates", data, raw, small, limit_s=280)
+    figures = run_client("ultralytics_validates", drawn_data, raw, small, limit_s=280)
     assert figures[small] == pytest.approx(figures[raw], abs=1e-3)

@@ -4,13 +4,6 @@ import shutil
 
 import pytest
 
-from pasarela_training.config.dataset import ConvertSection, SampleSection
-from pasarela_training.dataset.coco import make_coco
-from pasarela_training.dataset.sample import make_sample
-from pasarela_training.dataset.sources.recognise import open_source
-from pasarela_training.dataset.yolo import DATA, make_yolo
-from pasarela_training.synthesize import SynthesizeSettings, synthesize
-
 FILES = {
     "garments_onnx": "garments.onnx",
     "garments_openvino": "garments_openvino_model",
@@ -23,20 +16,6 @@ TOLERANCE = 0.005
 """Engine and precision are the same on both ways, the number of threads is not: sums differ in their last bits, and may
 turn the order of two boxes of nearly the same score. One lost box would cost more: there are 13 classes of three boxes,
 so up to 0.026. Measured: no difference at all."""
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    """A drawn dataset in the layout of YOLO; 20 of its images are its test split."""
-    folder = tmp_path_factory.mktemp("drawn")
-    for stage in ("sample", "coco", "yolo"):
-        (folder / stage).mkdir()
-    synthesize(folder / "drawn", SynthesizeSettings(images=24, seed=11), processes=1)
-    source = open_source(folder / "drawn")
-    make_sample(source, SampleSection(ratios=(1, 1, 10)), processes=1, max_broken=0, output=folder / "sample")
-    make_coco(source, folder / "sample", processes=1, max_broken=0, output=folder / "coco")
-    make_yolo(source.image_root, folder / "coco", {}, ConvertSection(), processes=1, output=folder / "yolo")
-    return folder / "yolo" / DATA
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +33,10 @@ def files(repository, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def figures(server, run_client, data, files):
+def figures(server, run_client, drawn_data, files):
     """mAP by name of model, (served, local). One process: most of its time goes into imports."""
     served = {model: f"grpc://{server.address}/{model}" for model in files}
-    found = run_client("ultralytics_validates", data, *served.values(), *files.values(), limit_s=280)
+    found = run_client("ultralytics_validates", drawn_data, *served.values(), *files.values(), limit_s=280)
     return {model: (found[served[model]], found[str(files[model])]) for model in files}
 
 

@@ -34,13 +34,14 @@ async def log(client: Client) -> dict[str, object]:
     return {"before": before, "changed": changed["settings"], "again": again["settings"], "unknown": unknown}
 
 
-async def trace(client: Client) -> dict[str, object]:
-    """Settings of all models and of one."""
+async def trace(client: Client, flavour: str) -> dict[str, object]:
+    """Settings of all models and of one, which traces a request meanwhile."""
     before = (await client.get_trace_settings(as_json=True))["settings"]
-    changed = await client.update_trace_settings(RAW, {"trace_rate": "1"}, as_json=True)
+    changed = await client.update_trace_settings(RAW, {"trace_rate": "1", "trace_level": ["TIMESTAMPS"]}, as_json=True)
+    await client.infer(RAW, pixels(), request_id=f"traced by {flavour}")
     others = (await client.get_trace_settings(as_json=True))["settings"]
     unknown = await client.refused("update_trace_settings", settings={"trace_colour": "red"})
-    again = await client.update_trace_settings(RAW, {"trace_rate": []}, as_json=True)
+    again = await client.update_trace_settings(RAW, {"trace_rate": [], "trace_level": []}, as_json=True)
     return {
         "before": before,
         "changed": changed["settings"],
@@ -58,7 +59,7 @@ async def calls(flavour: str, address: str) -> dict[str, object]:
         "extensions": server["extensions"],
         "statistics": await statistics(client),
         "log": await log(client),
-        "trace": await trace(client),
+        "trace": await trace(client, flavour),
     }
     await client.close()
     return answers
