@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ _DATATYPES = {
 }
 _PRECISIONS = ("f32", "f16", "bf16", "default")
 _TELEMETRY = "openvino_telemetry"
+
+_first_use = threading.Lock()
 
 
 class OpenVinoSession:
@@ -143,6 +146,16 @@ class OpenVinoLoader:
 
 
 def _import_openvino() -> Any:
+    """OpenVINO, ready to be used on several threads. Threads that load models call this at the same time."""
+    with _first_use:
+        ov = _import_without_telemetry()
+        # The first call fills a table, under a lock of C++ and without Python's: two first calls on two threads would
+        # each keep the lock that the other waits for, and the process would stand still.
+        ov.Type.f32.to_dtype()
+        return ov
+
+
+def _import_without_telemetry() -> Any:
     # OpenVINO reports its own import over the network unless the package that does so is absent.
     if _TELEMETRY in sys.modules or "openvino" in sys.modules:
         return import_framework("openvino", extra="openvino")
