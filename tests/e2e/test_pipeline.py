@@ -20,6 +20,7 @@ CONFIG = Path(__file__).parents[2] / "training" / "configs" / "tiny.yaml"
 REPOSITORY = Path("runs", "tiny", "model_repository")
 ARTEFACTS = {
     "garments_pytorch": "model.pt",
+    "garments_pt2": "model.pt2",
     "garments_onnx": "model.onnx",
     "garments_openvino": "model.xml",
     "garments_int8": "model.xml",
