@@ -100,6 +100,7 @@ def complete(written: model_config_pb2.ModelConfig, artefact: Artefact, plan: Lo
 def _max_batch_size(written: model_config_pb2.ModelConfig, artefact: Artefact, source: str) -> tuple[int, str]:
     """Rows of a batch (0: no batch dimension), and why."""
     obstacle = None if artefact.batched else _obstacle((*artefact.inputs, *artefact.outputs))
+    limit = _suppressed_rows(artefact.metadata)
     if written.max_batch_size < 0:
         raise InvalidModel(f"{source}: max_batch_size is {written.max_batch_size}; it must be 0 or more")
     if written.max_batch_size > 0:
@@ -108,8 +109,13 @@ def _max_batch_size(written: model_config_pb2.ModelConfig, artefact: Artefact, s
                 f"{source}: max_batch_size is {written.max_batch_size}, but {obstacle}; export the model with a "
                 "dynamic batch (dynamic=True in Ultralytics), or remove max_batch_size"
             )
-        rows = "1 row" if written.max_batch_size == 1 else f"{written.max_batch_size} rows"
-        return written.max_batch_size, f"batching: up to {rows}, as written"
+        if limit is not None and written.max_batch_size > limit:
+            raise InvalidModel(
+                f"{source}: max_batch_size is {written.max_batch_size}, but the model was exported with nms=True for "
+                f"{_rows(limit)} and answers nothing for more; export it with batch={written.max_batch_size}, or write "
+                f"max_batch_size: {limit}"
+            )
+        return written.max_batch_size, f"batching: up to {_rows(written.max_batch_size)}, as written"
     if obstacle:
         return 0, f"no batching: {obstacle}"
     whole = check_rank(written, artefact.inputs, artefact.outputs, source)
@@ -118,10 +124,28 @@ def _max_batch_size(written: model_config_pb2.ModelConfig, artefact: Artefact, s
             0,
             f"no batching: the dims written for {whole!r} hold the first dimension, and max_batch_size is not written",
         )
+    if limit is not None and limit < DEFAULT_MAX_BATCH_SIZE:
+        return limit, f"batching: up to {_rows(limit)}, because nms=True was exported for no more"
     return DEFAULT_MAX_BATCH_SIZE, (
         f"batching: up to {DEFAULT_MAX_BATCH_SIZE} rows, because the first dimension of every input and output varies "
         "and max_batch_size is not written"
     )
+
+
+def _suppressed_rows(metadata: Mapping[str, object]) -> int | None:
+    """How many rows a network suppresses that Ultralytics exported with `nms=True`; None if it does not suppress.
+
+    Its input may take more rows: it answers them with nothing, which looks like an image without objects.
+    """
+    args = metadata.get("args")
+    if not isinstance(args, Mapping) or not args.get("nms"):
+        return None
+    rows = args.get("batch", metadata.get("batch"))
+    return rows if isinstance(rows, int) and rows > 0 else 1
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count} rows"
 
 
 def _obstacle(tensors: Sequence[TensorSpec]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from google.protobuf import text_format
@@ -108,6 +108,29 @@ def test_whether_requests_are_merged_and_why(text: str, merged: bool, why: str) 
 
     assert (completed.config.dynamic_batching is not None) is merged
     assert why in completed.decisions[-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "args", "rows"),
+    [
+        pytest.param("", {"nms": True, "batch": 1}, 1, id="for one row"),
+        pytest.param("", {"nms": True, "batch": 3}, 3, id="for three"),
+        pytest.param("", {"nms": True, "batch": 16}, 4, id="for more than the default"),
+        pytest.param("", {"nms": True}, 1, id="it does not say"),
+        pytest.param("", {"nms": False, "batch": 1}, 4, id="it does not suppress"),
+        pytest.param("max_batch_size: 16", {"nms": True, "batch": 16}, 16, id="as many as written"),
+    ],
+)
+def test_a_network_that_suppresses_gets_no_more_rows_than_it_suppresses(
+    text: str, args: dict[str, object], rows: int
+) -> None:
+    assert config_of(text, replace(DYNAMIC, metadata=YOLO_METADATA | {"args": args})).max_batch_size == rows
+
+
+def test_more_rows_than_a_network_suppresses_are_refused() -> None:
+    artefact = replace(DYNAMIC, metadata=YOLO_METADATA | {"args": {"nms": True, "batch": 2}})
+    with pytest.raises(InvalidModel, match="max_batch_size is 8, but the model was exported with nms=True for 2 rows"):
+        config_of("max_batch_size: 8", artefact)
 
 
 def test_what_is_written_about_batching_is_kept() -> None:
