@@ -88,7 +88,7 @@ def test_wrong_use_is_refused(answers, call, status, named):
 @SHARED
 def test_unregister_forgets_one_or_all(answers):
     assert answers["without one"] == ["bytes", "out"]
-    assert answers["after"]["status"] == "StatusCode.INVALID_ARGUMENT"
+    assert answers["after"]["status"] == "StatusCode.NOT_FOUND"
     assert answers["without all"] == []
 
 
