@@ -178,10 +178,11 @@ def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
 def test_models_as_a_table(server: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "--url", server.url]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "NAME    VERSION  STATE        REASON",
-        "broken  -        UNAVAILABLE  config.pbtxt:3:7: no such field",
-        "skirts  9        UNAVAILABLE  unloaded",
-        "skirts  10       READY",
+        "NAME     VERSION  STATE        REASON",
+        "broken   -        UNAVAILABLE  config.pbtxt:3:7: no such field",
+        "skirts   9        UNAVAILABLE  unloaded",
+        "skirts   10       READY",
+        "waiting  -        UNKNOWN",
     ]
 
 
