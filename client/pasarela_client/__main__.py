@@ -7,10 +7,14 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from typing import NoReturn
 
 from pasarela_client.channel import DEFAULT_URL
 from pasarela_client.commands import WrongUsage, detect, models
 from pasarela_client.errors import InvalidRequest, MissingExtra, PasarelaError, ServerUnreachable
+
+_CUT_SHORT = (130, 141)
+"""Exit codes after Ctrl-C, and after the reader of the output went away."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,6 +46,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
+def run() -> NoReturn:
+    """The process: runs one command and ends with its exit code."""
+    code = main()
+    if code in _CUT_SHORT:
+        # Calls were cut off, and a thread of gRPC's that ends with the process may hold a lock for which the
+        # interpreter would then wait, for ever, while it tears down the calls.
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pasarela", description="Asks a Pasarela server for detections.", allow_abbrev=False
@@ -65,4 +80,4 @@ def _fail(message: str, code: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

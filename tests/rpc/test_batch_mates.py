@@ -29,6 +29,7 @@ backend: "gated"
 max_batch_size: 8
 instance_group { kind: KIND_CPU count: 1 }
 dynamic_batching { }
+model_warmup { name: "once" inputs { key: "x" value { data_type: TYPE_FP32 dims: 1 zero_data: true } } }
 """
 
 
