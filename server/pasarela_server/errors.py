@@ -13,6 +13,7 @@
     ├── RequestCancelled      the client went away before its request was executed
     ├── ServerStopping        the server drains and takes no new requests
     ├── InvalidModel          config.pbtxt or artefact cannot be served
+    │   └── FilesChanged      the files of a version were written to while they were loaded
     ├── LoadFailed            a model that a client asked to load cannot be loaded; with the reason
     ├── RegionExists          a shared memory region of that name is registered
     ├── RegionNotFound        no shared memory region of that name is registered
@@ -84,6 +85,10 @@ class RegionNotFound(ServingError):
 
 class RegionUnavailable(ServingError):
     """Shared memory cannot be opened, or cannot be used any more."""
+
+
+class FilesChanged(InvalidModel):
+    """The files of a version were written to while they were loaded."""
 
 
 class LoadFailed(ServingError):

@@ -95,10 +95,9 @@ def test_unregister_forgets_one_or_all(answers):
 @CUDA
 @pytest.mark.parametrize("call", ["cuda status", "cuda register"])
 def test_cuda_is_refused_with_the_reason_where_there_is_none(answers, call):
-    if "cuda_shared_memory" in answers["extensions"]:
-        pytest.skip("this machine has a CUDA device")
-    assert answers["refused"][call]["status"] == "StatusCode.UNIMPLEMENTED"
-    assert "CUDA" in answers["refused"][call]["message"]
+    refused = answers["refused"][call]["status"] == "StatusCode.UNIMPLEMENTED"
+    assert refused != ("cuda_shared_memory" in answers["extensions"])
+    assert "CUDA" in answers["refused"][call]["message"] or not refused
 
 
 @pytest.mark.compatible(CLIENT, "classification")

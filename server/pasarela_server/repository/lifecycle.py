@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from pasarela_server.config.model import Latest
-from pasarela_server.errors import BackendMissing, InvalidModel, ServingError
+from pasarela_server.errors import BackendMissing, FilesChanged, InvalidModel, ServingError
 from pasarela_server.repository.catalogue import Catalogue, Model
 from pasarela_server.repository.desired import DesiredModel, desire
 from pasarela_server.repository.observer import NOBODY, Observer
@@ -22,10 +22,6 @@ from pasarela_server.repository.watch import SETTLING, Look
 
 _LOG = logging.getLogger("pasarela_server.repository")
 _UNEXPECTED = "loading it failed unexpectedly; the server's log says how"
-
-
-class FilesChanged(InvalidModel):
-    """The files of a version were written to while they were loaded."""
 
 
 Load = Callable[[DesiredModel, int], Loaded]

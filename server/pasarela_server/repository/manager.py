@@ -13,12 +13,12 @@ from pathlib import Path
 
 from pasarela_server.backends.base import BackendLoader
 from pasarela_server.config.model import ModelConfig
-from pasarela_server.errors import InvalidModel
+from pasarela_server.errors import FilesChanged, InvalidModel
 from pasarela_server.repository.catalogue import Catalogue
 from pasarela_server.repository.control import ControlMode, ModelControl
 from pasarela_server.repository.desired import DesiredModel, runs_model
 from pasarela_server.repository.fingerprint import mark_files
-from pasarela_server.repository.lifecycle import FilesChanged, ModelLifecycle
+from pasarela_server.repository.lifecycle import ModelLifecycle
 from pasarela_server.repository.load import load_raw
 from pasarela_server.repository.load_detection import load_detection
 from pasarela_server.repository.load_suppression import load_suppression
