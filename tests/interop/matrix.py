@@ -106,9 +106,10 @@ def page(cells: Mapping[Cell, str]) -> str:
                 for feature in features
             ),
             "",
-            f"*{REFUSED}*: this request is wrong for this server, and gets the status that the reference gives. *{NOT_OFFERED}*: gets",
-            f"`UNIMPLEMENTED`, or an answer that says so. *{NOT_RUN}*: the client, or a device that it needs, was not there when the table was",
-            f"made. {NO_CELL}: the client has no such call, or no test makes it.",
+            f"*{REFUSED}*: this request is wrong for a server that was started so, and gets the status that the reference gives. *{NOT_OFFERED}*:",
+            "gets `UNIMPLEMENTED` with the reason; shared memory of CUDA is there where PyTorch with CUDA and a device are.",
+            f"*{NOT_RUN}*: the client, or a device that it needs, was not there when the table was made. {NO_CELL}: the client has no such call, or no",
+            "test makes it.",
             "",
             "## Clients",
             "",
