@@ -88,7 +88,7 @@ def test_health_of_the_server_and_of_a_model(grpcurl):
 @pytest.mark.compatible(CLIENT, "health service: Watch")
 @pytest.mark.compatible(CLIENT, "client timeout")
 def test_watching_begins_with_the_state_and_ends_with_the_clients_time(server):
-    command = [peers.grpcurl(), "-plaintext", "-max-time", "1", server.address, "grpc.health.v1.Health/Watch"]
+    command = [peers.grpcurl(), "-plaintext", "-max-time", "4", server.address, "grpc.health.v1.Health/Watch"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
     assert documents(ended.stdout) == [{"status": "SERVING"}]
     assert "DeadlineExceeded" in ended.stderr

@@ -7,6 +7,7 @@ import numpy as np
 from tritonclient.grpc import InferenceServerException, InferInput, InferResult
 
 SIDE = 320
+"""Of the shipped models: with another repository these scripts need models of the same size."""
 
 
 def pixels(rows: int = 1, grey: float = 0.5, side: int = SIDE) -> list[InferInput]:
