@@ -57,3 +57,17 @@ TORCHSCRIPT_CONFIG = """
 input { name: "x" } output { name: "y" }
 parameters { key: "x.shape" value { string_value: "-1,2" } }
 """
+
+
+def write_exported_program(folder: Path, number: int) -> None:
+    """Writes `model.pt2`, which says itself what it takes."""
+    import torch
+
+    class Add(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x + number
+
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = torch.export.Dim("rows", min=1, max=8)
+    program = torch.export.export(Add(), (torch.zeros(2, 2),), dynamic_shapes=({0: rows},))
+    torch.export.save(program, folder / "model.pt2")
