@@ -19,7 +19,8 @@ the repository:
   <model>/config.pbtxt               optional: what is left out is completed from the model file
   <model>/<version>/model.onnx       ONNX Runtime
   <model>/<version>/model.xml        OpenVINO, with model.bin beside it
-  <model>/<version>/model.pt         PyTorch (TorchScript)
+  <model>/<version>/model.pt         PyTorch (TorchScript; model.pt2: torch.export)
+  <model>/<version>/…                or what Ultralytics exported, under its own name
 
 versions of a model (each has its own --help):
   pasarela-server versions MODEL                 what there is, and what is served
