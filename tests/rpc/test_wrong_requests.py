@@ -1,8 +1,10 @@
 """The table of wrong requests: each gets its status code and a message that says what was expected and what came."""
 
+import os
 import shutil
 import struct
 from dataclasses import dataclass
+from multiprocessing.shared_memory import SharedMemory
 
 import grpc
 import numpy as np
@@ -79,8 +81,27 @@ def parameter(name, **value):
     return infer(parameters={name: value})
 
 
+def load(name, repository_name="", **parameters):
+    return pb.RepositoryModelLoadRequest(model_name=name, repository_name=repository_name, parameters=parameters)
+
+
+def region(name, key=None, byte_size=64):
+    return pb.SystemSharedMemoryRegisterRequest(name=name, key=key or OBJECT, byte_size=byte_size)
+
+
+def shared(name, byte_size=24):
+    """An inference on `identity` whose input lies in a region."""
+    parameters = {"shared_memory_region": {"string_param": name}}
+    if byte_size is not None:
+        parameters["shared_memory_byte_size"] = {"int64_param": byte_size}
+    return infer(inputs=[tensor(parameters=parameters)], raw_input_contents=[])
+
+
+OBJECT = f"/pasarela-wrong-requests-{os.getpid()}"
+"""The object behind the region `taken`; 64 bytes."""
+
 NO_VERSION_TEXTS = ("0", "-1", "01", "1.0", " 1", "9" * 30, "One", "\u0661")
-INVALID, MISSING, AWAY = "INVALID_ARGUMENT", "NOT_FOUND", "UNAVAILABLE"
+INVALID, MISSING, AWAY, OFF = "INVALID_ARGUMENT", "NOT_FOUND", "UNAVAILABLE", "UNIMPLEMENTED"
 
 WRONG = (
     # Models and versions
@@ -175,6 +196,32 @@ WRONG = (
     Wrong("an unknown log setting", pb.LogSettingsRequest(settings={"log_colour": {"bool_param": True}}), INVALID, ("'log_colour'", "log_info")),
     Wrong("a log setting of another type", pb.LogSettingsRequest(settings={"log_info": {"string_param": "yes"}}), INVALID, ("'log_info'", "a bool")),
     Wrong("a log file chosen by a client", pb.LogSettingsRequest(settings={"log_file": {"string_param": "/tmp/x"}}), "UNIMPLEMENTED", ("'log_file'",)),
+    # The repository
+    Wrong("index of a repository by name", pb.RepositoryIndexRequest(repository_name="main"), OFF, ("'main'", "leave repository_name empty")),
+    Wrong("load from a repository by name", load("pair", repository_name="main"), OFF, ("'main'", "leave repository_name empty")),
+    Wrong("load of a model that is not there", load("trousers"), INVALID, ("'trousers'", "identity")),
+    Wrong("load of a broken model", load("broken"), "INTERNAL", ("'broken'", "version 1", "model.onnx cannot be loaded")),
+    Wrong("load with an unknown parameter", load("pair", force={"bool_param": True}), INVALID, ("'pair'", "'force'", "config, file:<path>")),
+    Wrong("load with a configuration that is no string", load("pair", config={"bool_param": True}), INVALID, ("'config'", "a string", "got bool")),
+    Wrong("load with a configuration that is no JSON", load("pair", config={"string_param": "{nope"}), INVALID, ("'pair'", "'config'", "JSON", "line 1")),
+    Wrong("load with a configuration that has an unknown field", load("pair", config={"string_param": '{"max_batch": 2}'}), INVALID, ("'pair'", "max_batch")),
+    Wrong("load with a configuration that does not fit the file", load("pair", config={"string_param": '{"input": [{"name": "x"}]}'}), "INTERNAL", ("'pair'", "'x' is not in the model file")),
+    Wrong("load with files and no configuration", load("pair", **{"file:1/model.onnx": {"bytes_param": b"x"}}), INVALID, ("'pair'", "'config'")),
+    Wrong("load with a file outside", load("pair", config={"string_param": "{}"}, **{"file:../x": {"bytes_param": b"x"}}), INVALID, ("'pair'", "'../x'", "1/model.onnx")),
+    Wrong("unload with an unknown parameter", pb.RepositoryModelUnloadRequest(model_name="pair", parameters={"force": {"bool_param": True}}), INVALID, ("'pair'", "'force'", "unload_dependents")),
+    Wrong("unload with a parameter that is no bool", pb.RepositoryModelUnloadRequest(model_name="pair", parameters={"unload_dependents": {"string_param": "yes"}}), INVALID, ("'unload_dependents'", "a bool", "got string")),
+    # Shared memory
+    Wrong("a region that is registered already", region("taken"), "ALREADY_EXISTS", ("'taken'", "already registered")),
+    Wrong("a region whose object is not there", region("new", key="/pasarela-no-such-object"), "INTERNAL", ("'new'", "'/pasarela-no-such-object'", "No such file")),
+    Wrong("a region without a name", region(""), INVALID, ("name", "empty")),
+    Wrong("a region whose key is a path", region("new", key="/../etc/passwd"), INVALID, ("'new'", "slash", "/../etc")),
+    Wrong("a region without bytes", region("new", byte_size=0), INVALID, ("'new'", "at least one byte")),
+    Wrong("a region beyond its object", region("new", byte_size=2**40), INVALID, ("'new'", "64 bytes", str(2**40))),
+    Wrong("status of a region that is not registered", pb.SystemSharedMemoryStatusRequest(name="none"), MISSING, ("'none'",)),
+    Wrong("an input in a region that is not registered", shared("none"), MISSING, ("'identity'", "'INPUT0'", "'none'")),
+    Wrong("an input beyond its region", shared("taken", byte_size=65), INVALID, ("'INPUT0'", "64 bytes", "65 bytes")),
+    Wrong("an input in a region of another length", shared("taken", byte_size=8), INVALID, ("'INPUT0'", "24 bytes", "got 8")),
+    Wrong("an input in a region without its length", shared("taken", byte_size=None), INVALID, ("'INPUT0'", "shared_memory_byte_size")),
 )  # fmt: skip
 
 
@@ -220,10 +267,20 @@ def odd_server(odd_repository, start_server):
 
 
 @pytest.fixture(scope="module")
-def odd(odd_server):
+def memory():
+    """The object behind the region `taken`."""
+    item = SharedMemory(OBJECT.removeprefix("/"), create=True, size=64)
+    yield item
+    item.close()
+    item.unlink()
+
+
+@pytest.fixture(scope="module")
+def odd(odd_server, memory):
     """A stub that calls it."""
     with grpc.insecure_channel(odd_server.address) as channel:
         stub = inference_pb2_grpc.GRPCInferenceServiceStub(channel)
+        stub.SystemSharedMemoryRegister(region("taken"))
         stub.RepositoryModelUnload(pb.RepositoryModelUnloadRequest(model_name="away"))
         yield stub
 
