@@ -61,6 +61,9 @@ class GatedManager:
     def index(self):
         return (IndexEntry("m", 1, State.READY if self.loaded else State.LOADING),)
 
+    def labels(self, name):
+        return {}
+
     def config(self, name, version=None):
         return self.config_of_m
 

@@ -44,6 +44,8 @@ EXTENSIONS = (
 )
 """Triton's names of the extensions that are really there: clients call what is listed."""
 
+VERSION_LABELS = "version_labels"
+
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -109,8 +111,13 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
 
     @override
     async def ModelConfig(self, request: pb.ModelConfigRequest, context: Context) -> pb.ModelConfigResponse:
-        """The configuration in force, completed from the artefact."""
-        return pb.ModelConfigResponse(config=to_proto(self._config(request.name, request.version)))
+        """The configuration in force, completed from the artefact; a parameter names the labels of versions, if any."""
+        config = to_proto(self._config(request.name, request.version))
+        labels = self._models.labels(request.name)
+        if labels:
+            listed = ", ".join(f"{label}={version}" for label, version in sorted(labels.items()))
+            config.parameters[VERSION_LABELS].string_value = listed
+        return pb.ModelConfigResponse(config=config)
 
     @override
     async def ModelInfer(self, request: pb.ModelInferRequest, context: Context) -> pb.ModelInferResponse:

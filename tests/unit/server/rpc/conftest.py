@@ -106,6 +106,9 @@ class FakeModels:
     def ready_versions(self, name):
         return (3,)
 
+    def labels(self, name):
+        return {}
+
     def config(self, name, version=None):
         with self.acquire(name, version) as handle:
             return handle.servable.config

@@ -176,6 +176,15 @@ async def test_config(served):
 
     assert (config.name, config.max_batch_size, list(config.input[0].dims)) == ("m", 4, [2])
     assert config.parameters["metadata"].string_value == "{'names': {0: 'shirt'}}"
+    assert "version_labels" not in config.parameters
+
+
+async def test_config_names_the_labels(served):
+    served.models.labels = lambda name: {"stable": 3, "canary": 4} if name == "m" else {}
+
+    config = (await served.inference.ModelConfig(pb.ModelConfigRequest(name="m"))).config
+
+    assert config.parameters["version_labels"].string_value == "canary=4, stable=3"
 
 
 async def test_repository_index(served):
