@@ -9,6 +9,7 @@
     ├── ModelUnavailable      the model exists and cannot answer now: loading, unloading or failed, with the reason
     │   └── BackendMissing    its framework is not installed; the message holds the command that installs it
     ├── QueueFull             the model's queue has reached its limit
+    ├── QueueTimeout          the request waited longer than the model's queue policy allows
     ├── DeadlineExpired       the request's deadline passed while it waited
     ├── RequestCancelled      the client went away before its request was executed
     ├── ServerStopping        the server drains and takes no new requests
@@ -57,6 +58,10 @@ class BackendMissing(ModelUnavailable):
 
 class QueueFull(ServingError):
     """The model's queue has reached its limit."""
+
+
+class QueueTimeout(ServingError):
+    """The request waited longer than the model's queue policy allows."""
 
 
 class DeadlineExpired(ServingError):

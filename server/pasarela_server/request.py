@@ -55,3 +55,9 @@ class InferResponse:
     outputs: tuple[Tensor, ...]
     id: str = ""
     timings: Timings = Timings()
+
+
+def priority_of(parameters: Mapping[str, ParameterValue]) -> int:
+    """The priority that a request's parameters name: 1 is the most urgent, 0 says nothing."""
+    priority = parameters.get("priority", 0)
+    return int(priority) if isinstance(priority, int) else 0

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pasarela_proto import model_config_pb2
-from pasarela_server.config.model import DEFAULT_MAX_QUEUE_REQUESTS, BatchingConfig, InstanceKind, ModelConfig
+from pasarela_server.config.batching import read_batching
+from pasarela_server.config.model import BatchingConfig, InstanceKind, ModelConfig
 from pasarela_server.config.plan import LoadPlan, version_policy
 from pasarela_server.config.tensors import check_rank, complete_tensors
 from pasarela_server.errors import InvalidModel
@@ -68,7 +69,6 @@ def complete(written: model_config_pb2.ModelConfig, artefact: Artefact, plan: Lo
     batching = _dynamic_batching(written, max_batch_size, plan.instance_kind, why, source)
     inputs = complete_tensors("input", written.input, artefact.inputs, batched=batched, source=source)
     outputs = complete_tensors("output", written.output, artefact.outputs, batched=batched, source=source)
-    queue = written.dynamic_batching.default_queue_policy.max_queue_size
     group = written.instance_group[0] if written.instance_group else model_config_pb2.ModelInstanceGroup()
     config = ModelConfig(
         name=plan.name,
@@ -83,7 +83,6 @@ def complete(written: model_config_pb2.ModelConfig, artefact: Artefact, plan: Lo
         instance_count=plan.instance_count,
         threads_per_instance=plan.threads_per_instance,
         dynamic_batching=batching,
-        max_queue_requests=queue or DEFAULT_MAX_QUEUE_REQUESTS,
         version_policy=version_policy(written, source),
         artefact=plan.artefact,
         parameters=_parameters(plan.parameters, artefact.metadata),
@@ -174,15 +173,9 @@ def _dynamic_batching(
     is_written = written.HasField("dynamic_batching")
     if max_batch_size == 0 and is_written:
         raise InvalidModel(f"{source}: dynamic_batching is written, but the model cannot batch ({why}); remove it")
-    for size in asked.preferred_batch_size:
-        if not 1 <= size <= max_batch_size:
-            raise InvalidModel(
-                f"{source}: dynamic_batching.preferred_batch_size holds {size}; expected 1 to {max_batch_size}, "
-                "the max_batch_size"
-            )
-    if max_batch_size <= 1 or not (is_written or merges_by_default(kind)):
+    if not (is_written or (max_batch_size > 1 and merges_by_default(kind))):
         return None
-    return BatchingConfig(tuple(sorted(set(asked.preferred_batch_size))), asked.max_queue_delay_microseconds)
+    return read_batching(asked, max_batch_size, source)
 
 
 def _merging(written: model_config_pb2.ModelConfig, config: ModelConfig) -> tuple[str, ...]:

@@ -43,6 +43,20 @@ VersionPolicy = Latest | AllVersions | Specific
 
 
 @dataclass(frozen=True, slots=True)
+class QueueConfig:
+    """How requests wait."""
+
+    max_requests: int = DEFAULT_MAX_QUEUE_REQUESTS
+    """How many may; one more is refused."""
+    timeout_us: int = 0
+    """How long; 0 for as long as it takes."""
+    delays: bool = False
+    """What happens to one that has waited longer: False refuses it, True puts it behind all others."""
+    allows_override: bool = False
+    """Told to clients; a request's own `timeout` always counts."""
+
+
+@dataclass(frozen=True, slots=True)
 class BatchingConfig:
     """How requests are merged into batches."""
 
@@ -50,6 +64,16 @@ class BatchingConfig:
     """Rows; a batch of such a size leaves at once."""
     max_queue_delay_us: int = 0
     """How long the oldest request waits for its batch to grow while an instance is free."""
+    preserve_ordering: bool = False
+    """Whether answers leave in the order of the requests."""
+    priority_levels: int = 0
+    """How many levels of urgency requests may name; 0 is one for all."""
+    default_priority_level: int = 0
+    """Of requests that name none; the most urgent is 1."""
+    queue: QueueConfig = QueueConfig()
+    """Of all levels that have none of their own."""
+    queues: Mapping[int, QueueConfig] = field(default_factory=dict)
+    """By level."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +99,6 @@ class ModelConfig:
     threads_per_instance: int = 1
     dynamic_batching: BatchingConfig | None = None
     """None: requests are not merged."""
-    max_queue_requests: int = DEFAULT_MAX_QUEUE_REQUESTS
-    """Requests that may wait; one more is refused."""
     version_policy: VersionPolicy = Latest()
     artefact: str = ""
     """Name of the model file in a version's folder; empty for models without one."""

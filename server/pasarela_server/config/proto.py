@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pasarela_proto import model_config_pb2
+from pasarela_server.config.batching import write_batching
 from pasarela_server.config.model import AllVersions, Latest, ModelConfig, Specific
 from pasarela_server.config.tensors import proto_type
 from pasarela_server.tensor import TensorSpec
@@ -40,10 +41,7 @@ def to_proto(config: ModelConfig) -> model_config_pb2.ModelConfig:
             gpus=() if config.instance_gpu is None else (config.instance_gpu,),
         )
     if config.dynamic_batching is not None:
-        batching = message.dynamic_batching
-        batching.preferred_batch_size.extend(config.dynamic_batching.preferred_batch_sizes)
-        batching.max_queue_delay_microseconds = config.dynamic_batching.max_queue_delay_us
-        batching.default_queue_policy.max_queue_size = config.max_queue_requests
+        write_batching(config.dynamic_batching, message.dynamic_batching)
     for key, value in config.parameters.items():
         message.parameters[key].string_value = value
     return message

@@ -11,7 +11,14 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 
-from pasarela_server.errors import BackendFailure, DeadlineExpired, QueueFull, RequestCancelled, ServerStopping
+from pasarela_server.errors import (
+    BackendFailure,
+    DeadlineExpired,
+    QueueFull,
+    QueueTimeout,
+    RequestCancelled,
+    ServerStopping,
+)
 from pasarela_server.observability.record import ExecutionTimes, RequestRecord
 from pasarela_server.observability.statistics import Statistics
 from pasarela_server.request import Timings
@@ -24,7 +31,7 @@ _STAGES_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
 _REASONS: tuple[tuple[str, tuple[type[BaseException], ...]], ...] = (
     ("CANCELED", (asyncio.CancelledError, RequestCancelled)),
-    ("REJECTED", (QueueFull, DeadlineExpired, ServerStopping)),
+    ("REJECTED", (QueueFull, QueueTimeout, DeadlineExpired, ServerStopping)),
     ("BACKEND", (BackendFailure,)),
 )
 

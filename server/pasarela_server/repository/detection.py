@@ -16,7 +16,7 @@ from pasarela_server.errors import InvalidRequest
 from pasarela_server.repository.door import check_request
 from pasarela_server.repository.pipeline import DetectionPipeline, ImageLimits, RawModel
 from pasarela_server.repository.result import DetectOverrides, DetectResult, ImageSource
-from pasarela_server.request import InferRequest, InferResponse, ParameterValue
+from pasarela_server.request import InferRequest, InferResponse, ParameterValue, priority_of
 from pasarela_server.tensor import Array, Tensor
 
 _NO_OVERRIDES = DetectOverrides()
@@ -75,7 +75,7 @@ class DetectionServable:
     async def infer(self, request: InferRequest) -> InferResponse:
         """Answers a request in tensors: `image` in; `boxes`, `scores`, `class_ids` and `class_names` out.
 
-        The request's parameters may set `confidence`, `iou` and `max_detections`.
+        The request's parameters may set `confidence`, `iou`, `max_detections` and `priority`.
 
         Raises:
             InvalidRequest: The request does not fit, or the image cannot be decoded.
@@ -112,6 +112,7 @@ def read_overrides(model: str, parameters: Mapping[str, ParameterValue]) -> Dete
         confidence=_fraction(model, parameters, "confidence"),
         iou=_fraction(model, parameters, "iou"),
         max_detections=_count(model, parameters, "max_detections"),
+        priority=priority_of(parameters),
     )
 
 

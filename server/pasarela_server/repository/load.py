@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from pasarela_server.backends.base import ArtefactSpec, BackendLoader, BackendOptions
 from pasarela_server.config.complete import complete
-from pasarela_server.config.model import ModelConfig
+from pasarela_server.config.model import BatchingConfig, ModelConfig
 from pasarela_server.config.plan import plan_load
 from pasarela_server.config.warmup import read_warmup
 from pasarela_server.detection.yolo import YoloDetector
@@ -24,6 +25,7 @@ from pasarela_server.repository.servable import Loaded
 from pasarela_server.repository.warmup import warm_up
 from pasarela_server.scheduling.execution import OnExecution, nobody_listens
 from pasarela_server.scheduling.policy import BatchingPolicy
+from pasarela_server.scheduling.queue import QueuePolicy
 from pasarela_server.scheduling.scheduler import Scheduler
 
 
@@ -82,6 +84,9 @@ def load_raw(
             batching_policy(config),
             batched=config.max_batch_size > 0,
             on_execution=on_execution,
+            levels=queue_policies(config),
+            default_level=config.dynamic_batching.default_priority_level or 1 if config.dynamic_batching else 1,
+            in_order=config.dynamic_batching is not None and config.dynamic_batching.preserve_ordering,
         )
         scheduler.start()
         undo.pop_all()
@@ -90,16 +95,29 @@ def load_raw(
 
 
 def batching_policy(config: ModelConfig) -> BatchingPolicy:
-    """What the scheduler is told of a model's configuration. Pure."""
+    """When the scheduler closes a batch, from a model's configuration. Pure."""
     batching = config.dynamic_batching
     max_rows = max(1, config.max_batch_size)
     if batching is None:
-        return BatchingPolicy(max_rows=max_rows, merge=False, max_queue_requests=config.max_queue_requests)
+        return BatchingPolicy(max_rows=max_rows, merge=False)
     return BatchingPolicy(
         max_rows=max_rows,
         preferred_rows=batching.preferred_batch_sizes,
         max_queue_delay_s=batching.max_queue_delay_us / 1e6,
-        max_queue_requests=config.max_queue_requests,
+    )
+
+
+def queue_policies(config: ModelConfig) -> tuple[QueuePolicy, ...]:
+    """How requests wait, by priority level. Pure."""
+    batching = config.dynamic_batching or BatchingConfig()
+    queues = [batching.queues.get(level + 1, batching.queue) for level in range(max(1, batching.priority_levels))]
+    return tuple(
+        QueuePolicy(
+            max_requests=queue.max_requests,
+            timeout_s=queue.timeout_us / 1e6 if queue.timeout_us else math.inf,
+            delay_on_timeout=queue.delays,
+        )
+        for queue in queues
     )
 
 

@@ -31,7 +31,9 @@ class RawModel(Protocol):
         """What knows how to talk to the network; raises InvalidRequest if the model is no detector."""
         ...
 
-    def submit(self, inputs: dict[str, Array], rows: int, deadline_monotonic_s: float | None) -> Future[BatchAnswer]:
+    def submit(
+        self, inputs: dict[str, Array], rows: int, deadline_monotonic_s: float | None, priority: int = 0
+    ) -> Future[BatchAnswer]:
         """Queues one request, from any thread."""
         ...
 
@@ -108,7 +110,7 @@ class DetectionPipeline:
                 )
 
             def submit(prepared: _Prepared) -> Future[BatchAnswer]:
-                return raw.submit({detector.input_name: prepared.array}, 1, deadline_monotonic_s)
+                return raw.submit({detector.input_name: prepared.array}, 1, deadline_monotonic_s, overrides.priority)
 
             def finish(prepared: _Prepared, answer: BatchAnswer) -> DetectResult:
                 return self._finish(detector, prepared, answer, options)

@@ -18,7 +18,7 @@ from pasarela_server.repository.door import check_request
 from pasarela_server.repository.labels import metadata_labels
 from pasarela_server.repository.pipeline import DetectionPipeline, ImageLimits
 from pasarela_server.repository.result import DetectOverrides, DetectResult, ImageSource
-from pasarela_server.request import InferRequest, InferResponse
+from pasarela_server.request import InferRequest, InferResponse, priority_of
 from pasarela_server.scheduling.batch import BatchAnswer
 from pasarela_server.scheduling.scheduler import Scheduler
 from pasarela_server.tensor import Array, Tensor
@@ -112,6 +112,7 @@ class RawServable:
         Raises:
             InvalidRequest: It does not fit the model.
             QueueFull: Too many requests wait.
+            QueueTimeout: It waited longer than the model allows.
             DeadlineExpired: The deadline passed in the queue.
             ServerStopping: The server drains.
             BackendFailure: The framework raised.
@@ -122,14 +123,18 @@ class RawServable:
             check_spatial(self._backend.spec, inputs)
         except InvalidRequest as error:
             raise InvalidRequest(f"model {self._config.name!r}: {error}") from error
-        answer = await asyncio.wrap_future(self.submit(inputs, rows, request.deadline_monotonic_s))
+        answer = await asyncio.wrap_future(
+            self.submit(inputs, rows, request.deadline_monotonic_s, priority_of(request.parameters))
+        )
         wanted = request.requested_outputs or tuple(self._outputs)
         outputs = tuple(Tensor(name, self._outputs[name], answer.outputs[name]) for name in wanted)
         return InferResponse(self._config.name, self._version, outputs, request.id, answer.timings)
 
-    def submit(self, inputs: Mapping[str, Array], rows: int, deadline_monotonic_s: float | None) -> Future[BatchAnswer]:
+    def submit(
+        self, inputs: Mapping[str, Array], rows: int, deadline_monotonic_s: float | None, priority: int = 0
+    ) -> Future[BatchAnswer]:
         """Queues inputs that are known to fit, from any thread; see `Scheduler.submit`."""
-        return self._scheduler.submit(inputs, rows, deadline_monotonic_s)
+        return self._scheduler.submit(inputs, rows, deadline_monotonic_s, priority)
 
     async def detect(
         self,

@@ -24,6 +24,8 @@ class DetectOverrides:
     class_names: tuple[str, ...] = ()
     """Only these classes, together with those of `class_ids`; both empty means all."""
     class_ids: tuple[int, ...] = ()
+    priority: int = 0
+    """In the raw model's queue: 1 is the most urgent, 0 says nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,9 @@ def status_codes(
     """The table. An error that is not in it takes the status of its nearest ancestor.
 
     Args:
-        queue_full: UNAVAILABLE is what Triton answers and what its clients expect. KServe's client retries UNAVAILABLE
-            three times, which makes an overload worse: RESOURCE_EXHAUSTED keeps it from doing so.
+        queue_full: Of a request that finds the queue full, or waited too long in it. UNAVAILABLE is what Triton answers
+            and what its clients expect. KServe's client retries UNAVAILABLE three times, which makes an overload worse:
+            RESOURCE_EXHAUSTED keeps it from doing so.
     """
     return MappingProxyType(
         {
@@ -32,6 +33,7 @@ def status_codes(
             errors.ModelNotFound: grpc.StatusCode.NOT_FOUND,
             errors.ModelUnavailable: grpc.StatusCode.UNAVAILABLE,
             errors.QueueFull: queue_full,
+            errors.QueueTimeout: queue_full,
             errors.DeadlineExpired: grpc.StatusCode.DEADLINE_EXCEEDED,
             errors.RequestCancelled: grpc.StatusCode.CANCELLED,
             errors.ServerStopping: grpc.StatusCode.UNAVAILABLE,

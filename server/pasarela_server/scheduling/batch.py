@@ -31,6 +31,8 @@ class Entry:
     inputs: Mapping[str, Array]
     waiting: Waiting
     deadline_s: float | None
+    priority: int = 0
+    """1 is the most urgent; 0 leaves it to the policy."""
     future: Future[BatchAnswer] = field(default_factory=Future)
 
     def expired(self, now_s: float) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from pasarela_server.errors import DeadlineExpired, QueueFull, ServerStopping
+from pasarela_server.errors import QueueFull, ServerStopping
 from pasarela_server.scheduling.batch import Batch, Entry
 from pasarela_server.scheduling.policy import BatchingPolicy, CloseReason, Take, Wait, decide
+from pasarela_server.scheduling.queue import Dropped, QueuePolicy, RequestQueue
 
 
 class DynamicBatcher:
@@ -19,11 +19,27 @@ class DynamicBatcher:
     callbacks of a future may call back into the batcher.
     """
 
-    def __init__(self, name: str, policy: BatchingPolicy, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        name: str,
+        policy: BatchingPolicy,
+        clock: Callable[[], float] = time.monotonic,
+        levels: Sequence[QueuePolicy] = (QueuePolicy(),),
+        default_level: int = 1,
+    ) -> None:
+        """Builds the batcher.
+
+        Args:
+            name: The model's name, for messages.
+            policy: When a batch is closed.
+            clock: A monotonic clock in seconds.
+            levels: How requests wait, by priority level, the most urgent first.
+            default_level: Of requests that name no level.
+        """
         self._name = name
         self._policy = policy
         self._clock = clock
-        self._queue: deque[Entry] = deque()
+        self._queue = RequestQueue(name, levels, default_level)
         self._changed = threading.Condition()
         self._closed = False
 
@@ -34,21 +50,21 @@ class DynamicBatcher:
         """Puts an entry at the end of the queue.
 
         Raises:
-            QueueFull: As many entries wait as the policy allows.
+            QueueFull: As many entries of its priority wait as the policy allows.
             ServerStopping: The batcher was closed.
         """
         with self._changed:
             if self._closed:
                 raise ServerStopping(f"model '{self._name}' is being unloaded and takes no new requests")
-            dropped = self._drop_abandoned() if len(self._queue) >= self._policy.max_queue_requests else []
-            full = len(self._queue) >= self._policy.max_queue_requests
+            dropped = [] if self._queue.room(entry.priority) else self._queue.sweep(self._clock())
+            full = not self._queue.room(entry.priority)
             if not full:
                 self._queue.append(entry)
                 self._changed.notify()
         self._resolve_dropped(dropped)
         if full:
             raise QueueFull(
-                f"the queue of model '{self._name}' holds {self._policy.max_queue_requests} requests, its limit; "
+                f"the queue of model '{self._name}' holds {self._queue.limit(entry.priority)} requests, its limit; "
                 "try again later"
             )
 
@@ -56,7 +72,7 @@ class DynamicBatcher:
         """Blocks until there is a batch for the calling instance; None when the batcher is closed and empty."""
         while True:
             with self._changed:
-                dropped = self._drop_abandoned()
+                dropped = self._queue.sweep(self._clock())
                 batch, step = self._form()
                 if batch is None and not dropped and isinstance(step, Wait):
                     if self._closed and not self._queue:
@@ -69,7 +85,7 @@ class DynamicBatcher:
     def try_take(self) -> Batch | Wait:
         """One step of `take`, without blocking: the batch that is due now, or how long until one may be."""
         with self._changed:
-            dropped = self._drop_abandoned()
+            dropped = self._queue.sweep(self._clock())
             batch, step = self._form()
         self._resolve_dropped(dropped)
         return batch if batch is not None else step if isinstance(step, Wait) else Wait(0.0)
@@ -78,9 +94,7 @@ class DynamicBatcher:
         """Refuses new entries. What waits is still handed out if `drain`, and else fails with ServerStopping."""
         with self._changed:
             self._closed = True
-            abandoned = [] if drain else list(self._queue)
-            if not drain:
-                self._queue.clear()
+            abandoned = [] if drain else self._queue.clear()
             self._changed.notify_all()
         for entry in abandoned:
             if entry.future.set_running_or_notify_cancel():
@@ -93,24 +107,12 @@ class DynamicBatcher:
             if not (self._closed and self._queue):
                 return None, step
             step = Take(len(self._queue), CloseReason.DELAY)  # closing: nothing more will come to wait for
-        taken = [self._queue.popleft() for _ in range(step.count)]
-        claimed = tuple(entry for entry in taken if entry.future.set_running_or_notify_cancel())
+        claimed = tuple(entry for entry in self._queue.pop(step.count) if entry.future.set_running_or_notify_cancel())
         if self._queue:
             self._changed.notify()
         return (Batch(claimed, step.reason, now_s) if claimed else None), step
 
-    def _drop_abandoned(self) -> list[Entry]:
-        """Removes entries that nobody waits for; the caller resolves them when it has left the lock."""
-        now_s = self._clock()
-        dropped = [entry for entry in self._queue if entry.future.cancelled() or entry.expired(now_s)]
-        if dropped:
-            gone = set(map(id, dropped))
-            self._queue = deque(entry for entry in self._queue if id(entry) not in gone)
-        return dropped
-
-    def _resolve_dropped(self, dropped: list[Entry]) -> None:
-        for entry in dropped:
-            if entry.future.set_running_or_notify_cancel():
-                entry.future.set_exception(
-                    DeadlineExpired(f"the deadline passed while the request waited for model '{self._name}'")
-                )
+    def _resolve_dropped(self, dropped: list[Dropped]) -> None:
+        for one in dropped:
+            if one.entry.future.set_running_or_notify_cancel():
+                one.entry.future.set_exception(one.reason)

@@ -24,18 +24,12 @@ class BatchingPolicy:
     """Batch sizes that leave at once when they are reached, without waiting for the delay."""
     max_queue_delay_s: float = 0.0
     """How long the oldest request may wait for the batch to grow while an instance is free."""
-    max_queue_requests: int = 256
-    """Requests that may wait; one more is refused."""
 
     def __post_init__(self) -> None:
         if self.max_rows < 1:
             raise ValueError(f"max_rows is {self.max_rows}; a batch holds at least 1 row")
         if not (math.isfinite(self.max_queue_delay_s) and self.max_queue_delay_s >= 0):
             raise ValueError(f"max_queue_delay_s is {self.max_queue_delay_s}; it is a time of 0 seconds or more")
-        if self.max_queue_requests < 1:
-            raise ValueError(
-                f"max_queue_requests is {self.max_queue_requests}; at least 1 request must be able to wait"
-            )
         for rows in self.preferred_rows:
             if not 1 <= rows <= self.max_rows:
                 raise ValueError(f"preferred_rows holds {rows}; a batch has from 1 to {self.max_rows} rows")
@@ -87,19 +81,22 @@ def decide(waiting: Iterable[Waiting], policy: BatchingPolicy, now_s: float) -> 
     """Decides what a free instance does next.
 
     Args:
-        waiting: The queue, oldest first. Only as much of it as fits into a batch is read.
+        waiting: The queue, the next to be executed first; with priorities that need not be the oldest. Only as much of
+            it as fits into a batch is read.
         policy: The model's batching policy.
         now_s: The time, on the clock that stamped `enqueued_s`.
     """
-    oldest: Waiting | None = None
+    first: Waiting | None = None
+    oldest_s = math.inf
     count = rows = preferred_count = 0
     closed: CloseReason | None = None
     for entry in waiting:
-        oldest = oldest or entry
-        closed = _closed_by(entry, oldest, rows, policy)
+        first = first or entry
+        closed = _closed_by(entry, first, rows, policy)
         if closed is not None:
             break
         count += 1
+        oldest_s = min(oldest_s, entry.enqueued_s)
         rows += entry.rows
         if rows in policy.preferred_rows:
             preferred_count = count
@@ -107,9 +104,9 @@ def decide(waiting: Iterable[Waiting], policy: BatchingPolicy, now_s: float) -> 
         closed = CloseReason.FULL
     elif count and not policy.merge:
         closed = CloseReason.ALONE
-    if oldest is None:
+    if first is None:
         return Wait(None)
-    remaining_s = policy.max_queue_delay_s - (now_s - oldest.enqueued_s)
+    remaining_s = policy.max_queue_delay_s - (now_s - oldest_s)
     if preferred_count and (remaining_s > 0 or policy.max_queue_delay_s == 0):
         return Take(preferred_count, CloseReason.PREFERRED)
     if closed is not None:
@@ -121,11 +118,11 @@ def decide(waiting: Iterable[Waiting], policy: BatchingPolicy, now_s: float) -> 
     return Wait(remaining_s)
 
 
-def _closed_by(entry: Waiting, oldest: Waiting, rows: int, policy: BatchingPolicy) -> CloseReason | None:
-    """Why a batch of `rows` rows that began with `oldest` cannot take `entry` too; None if it can."""
+def _closed_by(entry: Waiting, first: Waiting, rows: int, policy: BatchingPolicy) -> CloseReason | None:
+    """Why a batch of `rows` rows that began with `first` cannot take `entry` too; None if it can."""
     if rows and not policy.merge:
         return CloseReason.ALONE
-    if entry.shape != oldest.shape:
+    if entry.shape != first.shape:
         return CloseReason.SHAPE
     if rows and rows + entry.rows > policy.max_rows:
         return CloseReason.FULL

@@ -12,7 +12,9 @@ from pasarela_server.scheduling.batch import BatchAnswer, Entry, shape_key
 from pasarela_server.scheduling.batcher import DynamicBatcher
 from pasarela_server.scheduling.execution import OnExecution, nobody_listens
 from pasarela_server.scheduling.instance import ModelInstance
+from pasarela_server.scheduling.ordering import ReleaseInOrder
 from pasarela_server.scheduling.policy import BatchingPolicy, Waiting
+from pasarela_server.scheduling.queue import QueuePolicy
 from pasarela_server.tensor import Array
 
 
@@ -32,6 +34,9 @@ class Scheduler:
         batched: bool = True,
         clock: Callable[[], float] = time.monotonic,
         on_execution: OnExecution = nobody_listens,
+        levels: Sequence[QueuePolicy] = (QueuePolicy(),),
+        default_level: int = 1,
+        in_order: bool = False,
     ) -> None:
         """Builds the scheduler; `start` runs it.
 
@@ -42,6 +47,9 @@ class Scheduler:
             batched: False if the model's tensors have no batch dimension: then nothing is gathered or split.
             clock: A monotonic clock in seconds.
             on_execution: Told of each batch that was executed, on the instance's thread: must neither block nor raise.
+            levels: How requests wait, by priority level, the most urgent first.
+            default_level: Of requests that name no level.
+            in_order: Whether answers leave in the order in which the requests came, whichever was ready first.
         """
         if not batched and policy.max_rows != 1:
             raise ValueError(f"model '{name}' has no batch dimension, yet its policy batches {policy.max_rows} rows")
@@ -49,7 +57,8 @@ class Scheduler:
         self._policy = policy
         self._batched = batched
         self._clock = clock
-        self._batcher = DynamicBatcher(name, policy, clock)
+        self._batcher = DynamicBatcher(name, policy, clock, levels, default_level)
+        self._order = ReleaseInOrder() if in_order else None
         self._instances = tuple(
             ModelInstance(name, session, self._batcher, clock, on_execution) for session in sessions
         )
@@ -65,7 +74,7 @@ class Scheduler:
             instance.start()
 
     def submit(
-        self, inputs: Mapping[str, Array], rows: int, deadline_monotonic_s: float | None = None
+        self, inputs: Mapping[str, Array], rows: int, deadline_monotonic_s: float | None = None, priority: int = 0
     ) -> Future[BatchAnswer]:
         """Queues one request.
 
@@ -73,9 +82,10 @@ class Scheduler:
             inputs: An array for each of the model's inputs. They are read until the future is resolved.
             rows: The size of the first dimension of each input; 1 for a model without batch dimension.
             deadline_monotonic_s: When the answer is of no use any more, on the scheduler's clock.
+            priority: A level; 1 is the most urgent, 0 or one that does not exist stands for the default.
 
         Returns:
-            The answer to come. It may fail with DeadlineExpired, BackendFailure or ServerStopping.
+            The answer to come. It may fail with DeadlineExpired, QueueTimeout, BackendFailure or ServerStopping.
 
         Raises:
             InvalidRequest: More rows than fit into a batch.
@@ -87,9 +97,11 @@ class Scheduler:
                 f"model '{self._name}' takes at most {self._policy.max_rows} rows in a request; this one has {rows}"
             )
         waiting = Waiting(rows, shape_key(inputs, batched=self._batched), self._clock())
-        entry = Entry(inputs, waiting, deadline_monotonic_s)
-        self._batcher.submit(entry)
-        return entry.future
+        entry = Entry(inputs, waiting, deadline_monotonic_s, priority)
+        if self._order is None:
+            self._batcher.submit(entry)
+            return entry.future
+        return self._order.submit(entry.future, lambda: self._batcher.submit(entry))
 
     def stop(self, *, drain: bool = True) -> None:
         """Refuses new requests, answers those that wait (without `drain`: fails them), ends the instances. Blocks."""

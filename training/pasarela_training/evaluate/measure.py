@@ -16,7 +16,7 @@ from pasarela_server.detection.detections import Detections
 from pasarela_server.detection.image import RgbImage, decode_image
 from pasarela_server.detection.letterbox import Letterbox
 from pasarela_server.detection.yolo import DetectOptions, YoloDetector
-from pasarela_server.errors import InvalidRequest
+from pasarela_server.errors import InvalidModel, InvalidRequest
 from pasarela_server.tensor import Array
 from pasarela_training.config import EvaluateSection
 from pasarela_training.errors import TrainingError
@@ -49,7 +49,10 @@ def run_variant(backend: Backend, source: Path, document: Path, section: Evaluat
     Raises:
         TrainingError: The artefact is no detector, or knows other classes than the document.
     """
-    detector = YoloDetector.from_spec(backend.spec)
+    try:
+        detector = YoloDetector.from_spec(backend.spec)
+    except InvalidModel as error:
+        raise TrainingError(f"evaluate: the artefact is no detector: {error}; export it again") from error
     if detector is None:
         raise TrainingError("evaluate: the artefact is no detector that the server recognises; export it again")
     content = json.loads(document.read_text(encoding="utf-8"))

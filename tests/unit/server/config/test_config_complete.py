@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pasarela_server.config.complete import Completed, complete
-from pasarela_server.config.model import BatchingConfig, InstanceKind, ModelConfig
+from pasarela_server.config.model import BatchingConfig, InstanceKind, ModelConfig, QueueConfig
 from pasarela_server.config.pbtxt import parse_model_config
 from pasarela_server.config.plan import plan_load
 from pasarela_server.config.proto import to_proto
@@ -139,8 +139,7 @@ def test_what_is_written_about_batching_is_kept() -> None:
         "default_queue_policy { max_queue_size: 7 } }"
     )
 
-    assert config.dynamic_batching == BatchingConfig((4, 8), 500)
-    assert config.max_queue_requests == 7
+    assert config.dynamic_batching == BatchingConfig((4, 8), 500, queue=QueueConfig(max_requests=7))
 
 
 def test_tensors_come_from_the_artefact() -> None:

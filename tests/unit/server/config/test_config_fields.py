@@ -46,9 +46,9 @@ def test_each_field_of_the_schema_is_either_honoured_or_refused() -> None:
         pytest.param("sequence_batching { }", "sequence_batching", id="choosing a scheduler is asking for it"),
         pytest.param("ensemble_scheduling { }", "ensemble_scheduling", id="so is an ensemble"),
         pytest.param(
-            "dynamic_batching { default_queue_policy { timeout_action: DELAY } }",
-            "dynamic_batching.default_queue_policy.timeout_action",
-            id="three levels down, beside a field that is honoured",
+            "instance_group { count: 1 rate_limiter { priority: 1 } }",
+            "instance_group.rate_limiter",
+            id="a message, beside a field that is honoured",
         ),
         pytest.param(
             "instance_group [ { count: 1 }, { passive: true } ]", "instance_group.passive", id="in the second"

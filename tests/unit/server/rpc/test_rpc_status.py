@@ -22,6 +22,7 @@ EXPECTED = {
     errors.ModelUnavailable: "UNAVAILABLE",
     errors.BackendMissing: "UNAVAILABLE",
     errors.QueueFull: "UNAVAILABLE",
+    errors.QueueTimeout: "UNAVAILABLE",
     errors.DeadlineExpired: "DEADLINE_EXCEEDED",
     errors.RequestCancelled: "CANCELLED",
     errors.ServerStopping: "UNAVAILABLE",

@@ -5,6 +5,7 @@ from pasarela_server.errors import DeadlineExpired, QueueFull, ServerStopping
 from pasarela_server.scheduling.batch import Batch, Entry
 from pasarela_server.scheduling.batcher import DynamicBatcher
 from pasarela_server.scheduling.policy import BatchingPolicy, Wait, Waiting
+from pasarela_server.scheduling.queue import QueuePolicy
 
 
 class Clock:
@@ -68,7 +69,7 @@ def test_a_taken_entry_cannot_be_cancelled_any_more(clock: Clock) -> None:
 
 
 def test_the_queue_is_bounded_and_says_so(clock: Clock) -> None:
-    batcher = DynamicBatcher("m", BatchingPolicy(max_queue_requests=2), clock)
+    batcher = DynamicBatcher("m", BatchingPolicy(), clock, [QueuePolicy(max_requests=2)])
     batcher.submit(entry(clock))
     batcher.submit(entry(clock))
     with pytest.raises(QueueFull, match=r"'m' holds 2 requests"):
@@ -76,7 +77,7 @@ def test_the_queue_is_bounded_and_says_so(clock: Clock) -> None:
 
 
 def test_abandoned_entries_make_room_for_new_ones(clock: Clock) -> None:
-    batcher = DynamicBatcher("m", BatchingPolicy(max_queue_requests=2), clock)
+    batcher = DynamicBatcher("m", BatchingPolicy(), clock, [QueuePolicy(max_requests=2)])
     cancelled, expired = entry(clock), entry(clock, deadline_s=1.0)
     batcher.submit(cancelled)
     batcher.submit(expired)

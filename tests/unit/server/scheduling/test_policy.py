@@ -38,6 +38,8 @@ TABLE = [
     ("delay: a full batch does not wait", PATIENT, queue((4, 0.0)), Take(1, CloseReason.FULL)),
     ("delay: another shape cannot join, so do not wait", PATIENT,
      queue((1, 0.0), (1, 0.0, "other")), Take(1, CloseReason.SHAPE)),
+    ("priorities: the oldest is not the first, and its delay counts", PATIENT,
+     queue((1, 0.0), (1, 1.0)), Take(2, CloseReason.DELAY)),
     ("a preferred size leaves at once", PREFERRED, queue((1, 0.1), (1, 0.0)), Take(2, CloseReason.PREFERRED)),
     ("the largest preferred size that was reached", PREFERRED,
      queue((1, 0.1), (1, 0.0), (2, 0.0), (1, 0.0)), Take(3, CloseReason.PREFERRED)),
@@ -88,7 +90,6 @@ def test_whatever_is_taken_fits_and_is_alike(
         ({"max_rows": 0}, "max_rows"),
         ({"max_queue_delay_s": -1.0}, "max_queue_delay_s"),
         ({"max_queue_delay_s": math.inf}, "max_queue_delay_s"),
-        ({"max_queue_requests": 0}, "max_queue_requests"),
         ({"max_rows": 4, "preferred_rows": (5,)}, "preferred_rows"),
     ],
 )

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pasarela_server.errors import BackendFailure, InvalidRequest, ServerStopping, ServingError
+from pasarela_server.errors import BackendFailure, InvalidRequest, QueueFull, ServerStopping, ServingError
 from pasarela_server.scheduling.policy import BatchingPolicy
+from pasarela_server.scheduling.queue import QueuePolicy
 from pasarela_server.scheduling.scheduler import Scheduler
 from pasarela_server.tensor import Array
 
@@ -138,22 +139,38 @@ def test_more_rows_than_a_batch_holds_are_refused(held: tuple[Doubling, Schedule
         held[1].submit(column(*range(9)), 9)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
-    st.lists(st.tuples(st.integers(1, 4), st.sampled_from(["keep", "cancel", "late", "poison"])), max_size=30),
+    st.lists(
+        st.tuples(st.integers(1, 4), st.integers(0, 4), st.sampled_from(["keep", "cancel", "late", "poison"])),
+        max_size=30,
+    ),
     st.integers(1, 3),
     st.booleans(),
-)
+    st.booleans(),
+    st.lists(
+        st.builds(QueuePolicy, max_requests=st.integers(1, 40), timeout_s=st.sampled_from([1e-6, 1e-3, 100.0]),
+                  delay_on_timeout=st.booleans()),
+        min_size=1, max_size=3,
+    ),
+)  # fmt: skip
 def test_every_request_is_answered_exactly_once_with_its_own_rows(
-    requests: list[tuple[int, str]], instances: int, drain: bool
+    requests: list[tuple[int, int, str]], instances: int, drain: bool, in_order: bool, levels: list[QueuePolicy]
 ) -> None:
     sessions = [Doubling() for _ in range(instances)]
-    scheduler = Scheduler("m", sessions, BatchingPolicy(max_rows=4, max_queue_requests=1000))
+    scheduler = Scheduler(
+        "m", sessions, BatchingPolicy(max_rows=4), levels=levels, default_level=len(levels), in_order=in_order
+    )
     scheduler.start()
     answers = []
-    for number, (rows, fate) in enumerate(requests):
-        value = np.nan if fate == "poison" else float(number)
-        answer = scheduler.submit({"x": np.full((rows, 1), value)}, rows, -1.0 if fate == "late" else None)
+    told: list[int] = []
+    for number, (rows, priority, fate) in enumerate(requests):
+        inputs = {"x": np.full((rows, 1), np.nan if fate == "poison" else float(number))}
+        try:
+            answer = scheduler.submit(inputs, rows, -1.0 if fate == "late" else None, priority)
+        except QueueFull:
+            continue
+        answer.add_done_callback(lambda done, number=number: None if done.cancelled() else told.append(number))
         if fate == "cancel":
             answer.cancel()
         answers.append((number, rows, fate, answer))
@@ -166,3 +183,32 @@ def test_every_request_is_answered_exactly_once_with_its_own_rows(
             assert isinstance(error, ServingError)
         else:
             assert answer.result(0).outputs["y"].tolist() == [[2.0 * number]] * rows
+    assert len(told) == len(set(told))
+    assert told == sorted(told) or not in_order
+
+
+def test_the_most_urgent_are_executed_first(held: tuple[Doubling, Scheduler]) -> None:
+    session = Doubling(held=True)
+    scheduler = Scheduler("m", [session], BatchingPolicy(), levels=[QueuePolicy()] * 3, default_level=2)
+    order: list[float] = []
+    for value, priority in ((0, 0), (1, 3), (2, 0), (3, 1), (4, 9), (5, 1)):
+        answer = scheduler.submit(column(value), 1, None, priority)
+        answer.add_done_callback(lambda done: order.append(done.result().outputs["y"].item() / 2))
+    scheduler.start()
+    session.gate.set()
+    scheduler.stop()
+
+    assert order == [3, 5, 0, 2, 4, 1], "level 1, then the default for 0 and for 9, which does not exist, then level 3"
+
+
+def test_answers_in_order_wait_for_those_before(held: tuple[Doubling, Scheduler]) -> None:
+    slow, quick = Doubling(held=True), Doubling()
+    scheduler = Scheduler("m", [slow, quick], BatchingPolicy(), in_order=True)
+    scheduler.start()
+    answers = [scheduler.submit(column(value), 1) for value in range(4)]
+    held_back = [answer for answer in answers if not answer.done()]
+    slow.gate.set()
+    scheduler.stop()
+
+    assert held_back, "the instance that is slow holds back what the quick one has answered"
+    assert [answer.result(SECONDS).outputs["y"].item() for answer in answers] == [0, 2, 4, 6]
