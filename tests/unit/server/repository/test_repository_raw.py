@@ -189,6 +189,36 @@ async def test_a_full_queue_refuses(repository: Any, plain_spec: Any) -> None:
         await asyncio.gather(running, waiting)
 
 
+async def test_a_more_urgent_request_is_executed_first(repository: Any, plain_spec: Any) -> None:
+    gate, order = Gate(), []
+
+    def network(inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        order.append(float(inputs["x"][0, 0]))
+        return gate(inputs)
+
+    repository.loader.networks["gate"] = (plain_spec, network)
+    levels = "priority_levels: 2 default_priority_level: 2"
+    config = f"max_batch_size: 1 {ONE_INSTANCE} dynamic_batching {{ {levels} }}"
+    manager = repository.add("m", "gate", config=config).manager()
+    order.clear()
+    gate.entered.clear()
+    gate.open.clear()
+
+    with manager.acquire("m") as handle:
+        first = asyncio.create_task(handle.servable.infer(request(1)))
+        await until(gate.entered)
+        later = [
+            asyncio.create_task(handle.servable.infer(request(row, parameters={"priority": priority})))
+            for row, priority in ((2, 0), (3, 1))
+        ]
+        await asyncio.sleep(0)
+        assert handle.servable.waiting == 2
+        gate.open.set()
+        await asyncio.gather(first, *later)
+
+    assert order == [1, 3, 2]
+
+
 async def test_an_expired_request_is_not_executed(repository: Any) -> None:
     manager = repository.add("m", "plain").manager()
 
