@@ -127,7 +127,7 @@ class ModelLifecycle:
             if not plan.load:
                 break
             self._load_versions(desired, {number: content[number] for number in plan.load})
-        self._retire(versions_to_retire(self._answering(), plan.keep, standing))
+        self._retire(versions_to_retire(self._answering(), plan.keep, desired.versions))
         self._remark(look, content)
         broken = any(stands is Standing.FAILED for stands in standing.values())
         self._catalogue.change(

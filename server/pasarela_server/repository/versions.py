@@ -73,22 +73,20 @@ def plan_versions(
     return VersionPlan(load, frozenset(number for number in wanted if standing[number] is not Standing.FAILED))
 
 
-def versions_to_retire(
-    answering: Collection[int], keep: Collection[int], standing: Mapping[int, Standing]
-) -> frozenset[int]:
+def versions_to_retire(answering: Collection[int], keep: Collection[int], on_disk: Collection[int]) -> frozenset[int]:
     """Which of the versions that answer may go, now that there is nothing more to load.
 
     Args:
         answering: Versions in memory that are READY.
         keep: What should answer.
-        standing: Of each version on disk.
+        on_disk: All versions that lie there, those included that are still being written.
 
     Returns:
         None at all while nothing that should answer does, although something lies on disk: what works stays until
         something else works in its place.
     """
     works = set(answering) & set(keep)
-    return frozenset() if standing and not works else frozenset(answering) - frozenset(keep)
+    return frozenset() if on_disk and not works else frozenset(answering) - frozenset(keep)
 
 
 def _list(versions: Collection[int]) -> str:

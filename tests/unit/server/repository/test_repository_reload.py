@@ -224,6 +224,21 @@ def test_a_deleted_version_stays_while_nothing_works_in_its_place(polled: Polled
     assert polled.index() == {2: ("READY", "")}
 
 
+def test_a_deleted_version_stays_while_its_successor_is_still_being_copied(polled: Polled) -> None:
+    shutil.rmtree(polled.disk.root / "m" / "1")
+    polled.disk.add("m", "pla", version=2)
+    file = polled.disk.root / "m" / "2" / "model.fake"
+    for part in ("plai", "plain"):
+        polled.poll()
+        polled.now_s[0] += 1.9
+        file.write_text(part)
+    polled.poll()
+    assert polled.answers() == 1, "1 has been gone for long, but 2 is not whole yet"
+    polled.settle()
+
+    assert polled.answers() == 2
+
+
 def test_when_every_version_is_taken_away_the_model_leaves(polled: Polled) -> None:
     shutil.rmtree(polled.disk.root / "m" / "1")
     polled.settle()

@@ -40,19 +40,19 @@ def test_the_next_step(standing, policy, labelled, load, keep):
 
 
 @pytest.mark.parametrize(
-    ("answering", "keep", "standing", "retired"),
+    ("answering", "keep", "on_disk", "retired"),
     [
-        ({1, 2}, {2}, {1: READY, 2: READY}, {1}),  # reason: the new one answers, the old one goes
-        ({1}, {2}, {1: READY, 2: NEW}, set()),  # reason: the new one does not answer yet
-        ({1}, set(), {2: FAILED}, set()),  # reason: 1 was deleted and 2 is broken: 1 stays until something works
-        ({1}, set(), {}, {1}),  # reason: everything was taken away
-        ({1, 3}, {1, 3}, {1: READY, 3: READY}, set()),  # reason: nothing is too many
-        ({4}, {3}, {3: READY}, set()),  # reason: 3 is to answer and does not
-        ({3, 4}, {3}, {3: READY}, {4}),  # reason: a version that was taken back leaves once the older one answers
+        ({1, 2}, {2}, {1, 2}, {1}),  # reason: the new one answers, the old one goes
+        ({1}, {2}, {1, 2}, set()),  # reason: the new one does not answer yet
+        ({1}, set(), {2}, set()),  # reason: 1 was deleted and 2 is broken: 1 stays until something works
+        ({1}, set(), set(), {1}),  # reason: everything was taken away
+        ({1, 3}, {1, 3}, {1, 3}, set()),  # reason: nothing is too many
+        ({4}, {3}, {3}, set()),  # reason: 3 is to answer and does not
+        ({3, 4}, {3}, {3}, {4}),  # reason: a version that was taken back leaves once the older one answers
     ],
 )
-def test_what_may_go(answering, keep, standing, retired):
-    assert versions_to_retire(answering, keep, standing) == retired
+def test_what_may_go(answering, keep, on_disk, retired):
+    assert versions_to_retire(answering, keep, on_disk) == retired
 
 
 POLICIES = st.one_of(
