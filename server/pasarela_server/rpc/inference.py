@@ -28,6 +28,7 @@ from pasarela_server.rpc.shared_memory import SharedMemoryCalls
 from pasarela_server.rpc.statistics import StatisticsCalls
 from pasarela_server.rpc.status import FailureTable
 from pasarela_server.rpc.stream import InferStreams
+from pasarela_server.rpc.timings import encode_timings
 from pasarela_server.rpc.version import parse_version
 from pasarela_server.tensor import TensorSpec
 
@@ -228,6 +229,7 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
             response = await handle.servable.infer(decoded)
             outcome.timings = response.timings
             outcome.rows = _rows(decoded, handle.servable.config)
+            encode_timings(decoded.parameters, response.timings, reply)
             encode_response(
                 response,
                 reply,

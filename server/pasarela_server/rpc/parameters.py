@@ -11,7 +11,7 @@ from pasarela_server.request import ParameterValue
 _RESERVED = "triton_"
 _ACCEPTED_RESERVED = frozenset({"triton_enable_empty_final_response"})
 _COUNTS = frozenset({"timeout", "priority"})
-_FLAGS = frozenset({"sequence_start", "sequence_end", "triton_enable_empty_final_response"})
+_FLAGS = frozenset({"sequence_start", "sequence_end", "timings", "triton_enable_empty_final_response"})
 
 _KINDS = {
     "bool_param": "a bool",

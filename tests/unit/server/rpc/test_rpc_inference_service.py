@@ -115,6 +115,23 @@ async def test_a_client_that_leaves_cancels_its_request(served):
     assert 'reason="CANCELED",version="3"} 1.0' in served.metrics.exposition().decode()
 
 
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({}, {}),  # reason: nobody asked
+        ({"timings": {"bool_param": False}}, {}),  # reason: somebody asked not to
+        (
+            {"timings": {"bool_param": True}},
+            {"preprocess_ns": 0, "queue_ns": 1000, "infer_ns": 2000, "postprocess_ns": 0, "batch_size": 4},
+        ),  # reason: asked
+    ],
+)
+async def test_timings_are_told_to_those_who_ask(served, asked, told):
+    response = await served.inference.ModelInfer(request(parameters=asked))
+
+    assert {name: value.int64_param for name, value in response.parameters.items()} == told
+
+
 async def test_the_calls_deadline_reaches_the_servable(served):
     deadlines = []
     infer = served.servable.infer
