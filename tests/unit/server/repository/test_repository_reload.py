@@ -338,6 +338,17 @@ def test_a_changed_configuration_loads_anew_and_a_wrong_one_changes_nothing(poll
     assert polled.index()[1] == ("READY", "")
 
 
+def test_a_detection_model_answers_while_its_configuration_changes(repository: Any) -> None:
+    polled = start(repository.add("raw", "detector").add("over", config=OVER.format("raw")))
+    polled.disk.add("over", config=OVER.format("raw") + 'parameters { key: "iou" value { string_value: "0.5" } }')
+    polled.poll()
+
+    assert polled.answers("over") == 1
+    assert "iou" not in polled.manager.config("over").parameters, "it has not settled"
+    polled.settle()
+    assert polled.manager.config("over").parameters["iou"] == "0.5"
+
+
 def test_notes_for_people_load_nothing(polled: Polled) -> None:
     (polled.disk.root / "m" / "MODEL_CARD.md").write_text("about it")
     polled.settle()
