@@ -105,12 +105,17 @@ class DynamicBatcher:
         step = decide((entry.waiting for entry in self._queue), self._policy, now_s)
         if isinstance(step, Wait):
             if not (self._closed and self._queue):
-                return None, step
+                return None, self._until(step, now_s)
             step = Take(len(self._queue), CloseReason.DELAY)  # closing: nothing more will come to wait for
         claimed = tuple(entry for entry in self._queue.pop(step.count) if entry.future.set_running_or_notify_cancel())
         if self._queue:
             self._changed.notify()
         return (Batch(claimed, step.reason, now_s) if claimed else None), step
+
+    def _until(self, step: Wait, now_s: float) -> Wait:
+        """Wakes the instance also for an entry that will have waited too long before its batch is due."""
+        timeout_s = self._queue.until_timeout_s(now_s)
+        return step if step.seconds is None or step.seconds <= timeout_s else Wait(timeout_s)
 
     def _resolve_dropped(self, dropped: list[Dropped]) -> None:
         for one in dropped:

@@ -98,6 +98,12 @@ class RequestQueue:
         """Takes everything out."""
         return self.pop(len(self))
 
+    def until_timeout_s(self, now_s: float) -> float:
+        """How long until the next entry has waited as long as its policy allows; infinite if that never comes."""
+        # Within a line the first has waited longest.
+        ends = [level.waiting[0].waiting.enqueued_s + level.policy.timeout_s for level in self._levels if level.waiting]
+        return max(0.0, min(ends, default=math.inf) - now_s)
+
     def sweep(self, now_s: float) -> list[Dropped]:
         """Takes out what is not to be executed any more, and delays what its policy delays."""
         dropped: list[Dropped] = []

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pasarela_server.errors import DeadlineExpired, QueueFull, ServerStopping
+from pasarela_server.errors import DeadlineExpired, QueueFull, QueueTimeout, ServerStopping
 from pasarela_server.scheduling.batch import Batch, Entry
 from pasarela_server.scheduling.batcher import DynamicBatcher
 from pasarela_server.scheduling.policy import BatchingPolicy, Wait, Waiting
@@ -58,6 +58,23 @@ def test_an_expired_entry_is_answered_and_not_executed(clock: Clock) -> None:
     assert taken(batcher.try_take()) == (alive,)
     with pytest.raises(DeadlineExpired, match="'m'"):
         late.future.result(timeout=0)
+
+
+def test_a_free_instance_wakes_for_an_entry_that_will_have_waited_too_long(clock: Clock) -> None:
+    levels = [QueuePolicy(timeout_s=2.0), QueuePolicy(timeout_s=3.0)]
+    batcher = DynamicBatcher("m", BatchingPolicy(max_rows=4, max_queue_delay_s=5.0), clock, levels, default_level=2)
+    first = entry(clock)
+    batcher.submit(first)
+    assert batcher.try_take() == Wait(3.0)
+    clock.now = 1.0
+    second = entry(clock)
+    batcher.submit(second)
+    assert batcher.try_take() == Wait(2.0)
+    clock.now = 3.0
+    assert batcher.try_take() == Wait(1.0)
+    with pytest.raises(QueueTimeout):
+        first.future.result(timeout=0)
+    assert not second.future.done()
 
 
 def test_a_taken_entry_cannot_be_cancelled_any_more(clock: Clock) -> None:
