@@ -111,15 +111,6 @@ class Catalogue:
                 if self._models.get(name) is model:
                     raise
 
-    def number(self, name: str, version: VersionName) -> int | None:
-        """The number that a version's name stands for; None stays None.
-
-        Raises:
-            ModelNotFound: No such model.
-            InvalidRequest: No such label.
-        """
-        return _number(name, self._model(name), version)
-
     def ready_versions(self, name: str) -> tuple[int, ...]:
         """The versions of a model that are ready, lowest first.
 

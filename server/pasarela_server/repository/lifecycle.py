@@ -76,8 +76,8 @@ class ModelLifecycle:
             self._bring_up(look, starting=starting)
         self._on_change(self._name)
 
-    def withdraw(self, reason: Status | None) -> tuple[VersionSlot, ...]:
-        """Takes all versions out of service and returns them; does not wait for requests in flight.
+    def withdraw(self, reason: Status | None) -> None:
+        """Takes all versions out of service; does not wait for requests in flight.
 
         Args:
             reason: What the index says of the model from now on; None takes it out of the index.
@@ -95,7 +95,6 @@ class ModelLifecycle:
                 slot.retire()
                 self._observer.forget(self._name, slot.number)
         self._on_change(self._name)
-        return slots
 
     def _bring_up(self, look: Look, *, starting: bool) -> None:
         assert look.found is not None

@@ -94,40 +94,35 @@ class Watcher:
         beside = _marks_beside(model.folder)
         content: dict[int, str] = {}
         waiting: dict[int, str] = {}
-        for number, folder in model.versions.items():
-            marks = mark_files(folder)
+        # A detection model has no files but its configuration: it stands here as version 0.
+        versions: Mapping[int, Path | None] = model.versions or {0: None}
+        for number, folder in versions.items():
+            marks = () if folder is None else mark_files(folder)
             age_s = self._wall_clock() - newest_s((*marks, *beside))
             if not self._settled(sights, number, (model.config_text, beside, marks), age_s):
                 waiting[number] = SETTLING
                 continue
-            try:
-                fault, identity = self._read(model, folder, beside, marks)
-            except OSError as error:
-                waiting[number] = f"its files cannot be read: {error.strerror}"
-                continue
+            fault, identity = self._read(model, folder, beside, marks)
             if fault is None:
                 content[number] = identity
             else:
                 waiting[number] = fault
-        if not model.versions:
-            # A detection model has no files but its configuration: it stands here as version 0.
-            age_s = self._wall_clock() - newest_s(beside)
-            if self._settled(sights, 0, (model.config_text, beside), age_s):
-                content[0] = combine(model.config_text or "", self._digests.of(model.folder, beside))
-            else:
-                waiting[0] = SETTLING
         elsewhere = [number for number in sights if number and number not in model.versions]
         lingering = [number for number in elsewhere if not self._gone(sights, number)]
         return Look(model.name, model, content, waiting, frozenset(lingering))
 
-    def _read(self, model: ModelOnDisk, folder: Path, beside: Marks, marks: Marks) -> tuple[str | None, str]:
+    def _read(self, model: ModelOnDisk, folder: Path | None, beside: Marks, marks: Marks) -> tuple[str | None, str]:
         """What is wrong with a version that has settled, and its identity."""
-        checksums = read_checksums(folder)
+        checksums = None if folder is None else read_checksums(folder)
         listed = checksums if isinstance(checksums, Mapping) else {}
         wanted = tuple(mark for mark in marks if self._identify or mark.name in listed)
-        digests = self._digests.of(folder, wanted)
+        try:
+            digests = {} if folder is None else self._digests.of(folder, wanted)
+            identity = combine(model.config_text or "", self._digests.of(model.folder, beside), digests)
+        except OSError as error:
+            return f"its files cannot be read: {error.strerror}", ""
         fault = find_fault(checksums, {name: digest for name, digest in digests.items() if name != MANIFEST_FILE})
-        return fault, combine(model.config_text or "", self._digests.of(model.folder, beside), digests)
+        return fault, identity
 
     def _miss(self, name: str) -> Look:
         sights = self._sights[name]

@@ -16,6 +16,7 @@ import pytest
 
 from pasarela_server.errors import InvalidModel, InvalidRequest, ModelNotFound, ModelUnavailable, NoVersionReady
 from pasarela_server.repository.control import ControlMode
+from pasarela_server.repository.fingerprint import Digests
 from pasarela_server.repository.manager import ManagerOptions, ModelManager
 from pasarela_server.repository.servable import State
 from pasarela_server.repository.watch import SETTLING, Watcher
@@ -347,6 +348,30 @@ def test_a_detection_model_answers_while_its_configuration_changes(repository: A
     assert "iou" not in polled.manager.config("over").parameters, "it has not settled"
     polled.settle()
     assert polled.manager.config("over").parameters["iou"] == "0.5"
+
+
+@pytest.mark.parametrize("model", ["raw", "over"])
+def test_files_that_cannot_be_read_stop_no_other_model(
+    repository: Any, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    polled = start(repository.add("raw", "detector").add("over", config=OVER.format("raw")).add("m", "plain"))
+    (repository.root / model / "labels.txt").write_text("secret")
+    digests = Digests.of
+
+    def refuse(self: Digests, folder: Path, marks: Any) -> Any:
+        if any(mark.name == "labels.txt" for mark in marks):
+            raise PermissionError(13, "Permission denied")
+        return digests(self, folder, marks)
+
+    monkeypatch.setattr(Digests, "of", refuse)
+    repository.add("m", "plain", version=2)
+    polled.settle()
+
+    assert polled.answers() == 2
+    assert polled.answers(model) == 1
+    manager = repository.manager()
+    assert not manager.model_ready(model)
+    assert any(entry.name == "m" and entry.state is State.READY for entry in manager.index())
 
 
 def test_notes_for_people_load_nothing(polled: Polled) -> None:
