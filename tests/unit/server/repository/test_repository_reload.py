@@ -2,80 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import shutil
-import time
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pasarela_server.errors import InvalidModel, InvalidRequest, ModelNotFound, ModelUnavailable, NoVersionReady
-from pasarela_server.repository.control import ControlMode
+from pasarela_server.errors import InvalidModel, ModelNotFound, ModelUnavailable, NoVersionReady
 from pasarela_server.repository.fingerprint import Digests
-from pasarela_server.repository.manager import ManagerOptions, ModelManager
 from pasarela_server.repository.servable import State
-from pasarela_server.repository.watch import SETTLING, Watcher
+from pasarela_server.repository.watch import SETTLING
+from tests.unit.server.repository.polled import Polled, start
 
-POLL = ManagerOptions(control=ControlMode.POLL, settle_s=2.0)
 OVER = 'backend: "detection" parameters {{ key: "model" value {{ string_value: "{}" }} }}'
-
-
-@dataclass
-class Polled:
-    """A repository on disk and a manager that polls it, on a clock that only the test moves."""
-
-    disk: Any
-    manager: ModelManager
-    now_s: list[float]
-
-    def poll(self) -> float | None:
-        return self.manager.poll()
-
-    def settle(self) -> None:
-        """What has been seen settles."""
-        self.poll()
-        self.now_s[0] += 2
-        self.poll()
-
-    def answers(self, model: str = "m", version: int | str | None = None) -> int:
-        """The version that answers."""
-        with self.manager.acquire(model, version) as handle:
-            return handle.servable.version
-
-    def index(self, model: str = "m") -> dict[int | None, tuple[str, str]]:
-        return {
-            entry.version: (entry.state.value, entry.reason) for entry in self.manager.index() if entry.name == model
-        }
-
-    @property
-    def opened(self) -> int:
-        """Artefacts loaded so far."""
-        return len(self.disk.loader.backends)
 
 
 @pytest.fixture
 def polled(repository: Any) -> Polled:
     """Version 1 of model 'm', READY."""
     return start(repository.add("m", "plain"))
-
-
-def start(disk: Any, options: ManagerOptions = POLL) -> Polled:
-    """Starts on a repository that was written long ago; what comes later is new."""
-    now_s = [1000.0]
-    watcher = Watcher(options.settle_s, clock=lambda: now_s[0], wall_clock=lambda: wall_s[0])
-    wall_s = [time.time() + 60]
-    manager = ModelManager(
-        disk.root, {"fake": disk.loader}, disk.pool, 2, disk.changes.append, options, watcher=watcher
-    )
-    disk.managers.append(manager)
-    manager.load_all()
-    wall_s[0] = 0.0
-    return Polled(disk, manager, now_s)
 
 
 def test_a_new_version_answers_when_it_has_settled_and_the_old_one_leaves(polled: Polled) -> None:
@@ -434,98 +382,3 @@ def test_files_that_change_while_they_are_loaded_are_not_served(polled: Polled) 
     polled.disk.loader.load = load
     polled.settle()
     assert polled.answers() == 2
-
-
-class TestLabels:
-    """Names for versions."""
-
-    @pytest.fixture
-    def labelled(self, polled: Polled) -> Polled:
-        polled.disk.add("m", "plain", version=2)
-        self.say(polled, {"stable": 1, "canary": [1, 2]})
-        polled.settle()
-        return polled
-
-    def say(self, polled: Polled, labels: object) -> None:
-        (polled.disk.root / "m" / "version_labels.json").write_text(json.dumps(labels))
-
-    def test_a_label_keeps_its_version_and_names_it(self, labelled: Polled) -> None:
-        assert labelled.answers() == 2
-        assert labelled.answers(version="stable") == 1
-        assert labelled.answers(version="canary") == 2
-        assert labelled.manager.model_ready("m", "stable")
-        assert labelled.manager.labels("m") == {"stable": 1, "canary": 2}
-
-    def test_moving_a_label_needs_no_loading(self, labelled: Polled) -> None:
-        self.say(labelled, {"stable": [1, 2], "canary": 2})
-        labelled.poll()
-
-        assert labelled.answers(version="stable") == 2
-        assert labelled.opened == 2
-
-    def test_a_label_moves_only_when_its_version_can_answer(self, labelled: Polled) -> None:
-        labelled.disk.loader.errors = {"half": InvalidModel("cut in half")}
-        labelled.disk.add("m", "half", version=3)
-        self.say(labelled, {"stable": [1, 3]})
-        labelled.settle()
-        assert labelled.answers(version="stable") == 1, "it stays with what works, which is kept"
-
-        (labelled.disk.root / "m" / "3" / "model.fake").write_text("plain")
-        labelled.settle()
-        assert labelled.answers(version="stable") == 3
-        assert labelled.index()[1] == ("UNAVAILABLE", "unloaded")
-
-    def test_a_label_goes_back_to_a_version_that_was_unloaded(self, labelled: Polled) -> None:
-        self.say(labelled, {"stable": 2})
-        labelled.settle()
-        seen: list[int] = []
-        load = labelled.disk.loader.load
-
-        def watched(artefact: Path, options: Any) -> Any:
-            seen.append(labelled.answers(version="stable"))
-            return load(artefact, options)
-
-        labelled.disk.loader.load = watched
-        self.say(labelled, {"stable": 1})
-        labelled.poll()
-
-        assert seen == [2], "while version 1 is loaded, version 2 goes on to answer for it"
-        assert labelled.answers(version="stable") == 1
-
-    def test_a_detection_model_over_a_label(self, repository: Any) -> None:
-        over = 'backend: "detection" parameters { key: "model" value { string_value: "m" } }'
-        pinned = over + 'parameters { key: "model_version" value { string_value: "stable" } }'
-        repository.add("m", "detector").add("m", "detector", version=2).add("over", config=pinned)
-        (repository.root / "m" / "version_labels.json").write_text('{"stable": 1}')
-        polled = start(repository)
-        assert polled.answers("over") == 1
-        assert polled.opened == 2
-
-        (repository.root / "m" / "version_labels.json").unlink()
-        polled.settle()
-        with polled.manager.acquire("over") as handle, pytest.raises(ModelUnavailable, match="'over' detects with 'm'"):
-            asyncio.run(handle.servable.detect(b""))
-
-    def test_an_unknown_label_is_a_wrong_version(self, labelled: Polled) -> None:
-        with pytest.raises(
-            InvalidRequest, match=r"its labels \(canary \(version 2\), stable \(version 1\)\); got 'prod'"
-        ):
-            labelled.manager.acquire("m", "prod")
-        with pytest.raises(ModelNotFound):
-            labelled.manager.acquire("n", "prod")
-
-    def test_a_label_of_a_version_that_is_not_there(self, labelled: Polled) -> None:
-        self.say(labelled, {"stable": 1, "next": 9})
-        labelled.poll()
-        with pytest.raises(ModelNotFound, match="has no version 9, which 'next' names"):
-            labelled.manager.acquire("m", "next")
-
-    @pytest.mark.parametrize("broken", ["{", [1], {"Stable!": 1}, {"stable": 0}, {"stable": "1"}, {"stable": []}])
-    def test_a_file_of_labels_that_cannot_be_read_changes_nothing(self, labelled: Polled, broken: object) -> None:
-        self.say(labelled, broken)
-        if isinstance(broken, str):
-            (labelled.disk.root / "m" / "version_labels.json").write_text(broken)
-        labelled.poll()
-
-        assert labelled.answers(version="stable") == 1
-        assert "version_labels.json" in labelled.index()[2][1]
