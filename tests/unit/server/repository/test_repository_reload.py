@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from pasarela_server.errors import InvalidModel, ModelNotFound, ModelUnavailable, NoVersionReady
+from pasarela_server.repository.control import ControlMode
 from pasarela_server.repository.fingerprint import Digests
+from pasarela_server.repository.manager import ManagerOptions
 from pasarela_server.repository.servable import State
 from pasarela_server.repository.watch import SETTLING
 from tests.unit.server.repository.polled import Polled, start
@@ -45,6 +47,15 @@ def test_a_new_version_answers_when_it_has_settled_and_the_old_one_leaves(polled
     assert polled.disk.loader.backends[0].closed.is_set()
     with pytest.raises(ModelUnavailable, match="version 1 is not ready: unloaded"):
         polled.manager.acquire("m", 1)
+
+
+def test_a_start_waits_for_what_was_written_just_before(repository: Any) -> None:
+    options = ManagerOptions(control=ControlMode.POLL, settle_s=0.1)
+
+    manager = repository.add("m", "plain").manager(options=options)
+
+    assert manager.model_ready("m")
+    assert manager.ready()
 
 
 def test_a_version_that_is_still_being_copied_is_left_alone(polled: Polled) -> None:
