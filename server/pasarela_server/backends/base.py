@@ -38,6 +38,12 @@ class ArtefactSpec:
     """True if the first dimension of every input and output varies: only then may rows be batched."""
     metadata: Mapping[str, object] = field(default_factory=dict)
     """What the exporter wrote into the artefact, parsed: Ultralytics writes task, names, stride, imgsz, …"""
+    pixel_inputs: frozenset[str] = frozenset()
+    """Inputs of shape (n, 3, h, w), values from 0 to 1, for which sessions also take pixels: (n, h, w, 3) UINT8, RGB.
+
+    The backend then scales and transposes them itself, in the graph or on the device. All sizes that the spec allows
+    are taken, and the answer is that to the same pixels divided by 255, up to rounding in the model's precision.
+    """
 
 
 class Session(Protocol):
@@ -47,8 +53,8 @@ class Session(Protocol):
         """Runs the model once.
 
         Args:
-            inputs: An array for each input of the spec, C-contiguous, of the spec's type. They may be read-only, and
-                are not kept after the call.
+            inputs: An array for each input of the spec, C-contiguous, of the spec's type (or pixels, for those of
+                `ArtefactSpec.pixel_inputs`). They may be read-only, and are not kept after the call.
 
         Returns:
             An array for each output of the spec. The caller owns them: the next call does not overwrite them.

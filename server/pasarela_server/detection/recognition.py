@@ -39,6 +39,11 @@ class DescribedModel(Protocol):
         """What the exporter wrote into it."""
         ...
 
+    @property
+    def pixel_inputs(self) -> frozenset[str]:
+        """Inputs that take plain pixels, too."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class RecognisedYolo:
@@ -53,6 +58,8 @@ class RecognisedYolo:
     layout: Layout
     rows: int
     """The batch size that the network insists on; 1 if it varies."""
+    takes_pixels: bool
+    """Whether (n, h, w, 3) UINT8 may be sent instead of scaled and transposed values."""
 
 
 def recognise(spec: DescribedModel) -> RecognisedYolo | None:
@@ -74,7 +81,8 @@ def recognise(spec: DescribedModel) -> RecognisedYolo | None:
     image = _input(spec.inputs)
     output, layout = _output(spec.outputs, len(names), suppressed=_is_suppressed(spec.metadata))
     size = _image_size(image, spec.metadata.get("imgsz"), stride)
-    return RecognisedYolo(image, output, names, size, stride, layout, max(image.shape[0], 1))
+    takes_pixels = image.name in spec.pixel_inputs
+    return RecognisedYolo(image, output, names, size, stride, layout, max(image.shape[0], 1), takes_pixels)
 
 
 def _names(value: object) -> tuple[str, ...]:

@@ -37,6 +37,8 @@ class YoloDetector:
     """What the network answers."""
     rows: int = 1
     """Images that the network insists on: one is sent, the others are black."""
+    takes_pixels: bool = False
+    """Whether the network's backend scales and transposes pixels itself."""
 
     @classmethod
     def from_spec(cls, spec: DescribedModel) -> YoloDetector | None:
@@ -57,22 +59,32 @@ class YoloDetector:
             datatype=found.input.datatype,
             layout=found.layout,
             rows=found.rows,
+            takes_pixels=found.takes_pixels,
         )
 
     def preprocess(self, image: npt.NDArray[np.uint8]) -> tuple[Array, Letterbox]:
         """Makes the network's input from an RGB image (h, w, 3).
 
         Returns:
-            (rows, 3, *image_size) of `datatype`, 0 to 1, C-contiguous, the image in the first row; and the letterbox
-            that `postprocess` undoes.
+            (rows, 3, *image_size) of `datatype`, 0 to 1, or if the network takes pixels (rows, *image_size, 3) UINT8;
+            C-contiguous, the image in the first row; and the letterbox that `postprocess` undoes.
         """
         place = Letterbox.stretch if self.layout.is_scaled else Letterbox.fit
         letterbox = place((image.shape[0], image.shape[1]), self.image_size)
+        if self.takes_pixels:
+            return self._pixels(letterbox.apply(image)), letterbox
         array = np.empty((self.rows, 3, *self.image_size), self.datatype.numpy)
         array[1:] = 0
         for channel, plane in enumerate(cv2.split(letterbox.apply(image))):
             np.divide(plane, np.float32(255), out=array[0, channel], casting="same_kind")
         return array, letterbox
+
+    def _pixels(self, canvas: npt.NDArray[np.uint8]) -> Array:
+        if self.rows == 1:
+            return canvas[np.newaxis]
+        array = np.zeros((self.rows, *self.image_size, 3), np.uint8)
+        array[0] = canvas
+        return array
 
     def postprocess(self, output: Array, letterbox: Letterbox, options: DetectOptions) -> Detections:
         """Turns the network's output for one image into detections in that image's pixels.

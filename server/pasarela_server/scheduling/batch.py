@@ -55,8 +55,10 @@ class Batch:
 
 
 def shape_key(inputs: Mapping[str, Array], *, batched: bool) -> Hashable:
-    """What two requests must have in common to share a batch: every input's shape but for the rows."""
-    return tuple(sorted((name, array.shape[1:] if batched else array.shape) for name, array in inputs.items()))
+    """What two requests must have in common to share a batch: every input's type, and its shape but for the rows."""
+    return tuple(
+        sorted((name, array.dtype.str, array.shape[1:] if batched else array.shape) for name, array in inputs.items())
+    )
 
 
 def gather(entries: Sequence[Entry]) -> Mapping[str, Array]:

@@ -27,6 +27,7 @@ class Artefact:
     inputs: tuple[TensorSpec, ...] = (TensorSpec("images", DataType.FP32, (-1, 3, -1, -1)),)
     outputs: tuple[TensorSpec, ...] = (TensorSpec("output0", DataType.FP32, (-1, 7, -1)),)
     metadata: Mapping[str, object] = field(default_factory=lambda: METADATA)
+    pixel_inputs: frozenset[str] = frozenset()
 
 
 def detector(**changes: object) -> YoloDetector:
@@ -254,3 +255,16 @@ def test_half_precision_answers_are_read() -> None:
     found: Any = detector().postprocess(TWO.astype(np.float16), ALONE, DetectOptions())
     assert found.boxes.dtype == np.float32
     assert found.class_ids.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_network_that_takes_pixels_gets_them(rows: int) -> None:
+    artefact = replace(Artefact(), pixel_inputs=frozenset({Artefact().inputs[0].name}))
+    detector = YoloDetector.from_spec(artefact)
+    assert detector is not None
+    detector = replace(detector, rows=rows)
+    image = np.arange(3 * 60 * 40, dtype=np.uint8).reshape(60, 40, 3)
+    array, letterbox = detector.preprocess(image)
+    assert array.shape == (rows, *detector.image_size, 3)
+    np.testing.assert_array_equal(array[0], letterbox.apply(image))
+    assert not array[1:].any()

@@ -49,7 +49,7 @@ def held() -> Iterator[tuple[Doubling, Scheduler]]:
 
 
 def column(*values: float) -> dict[str, Array]:
-    return {"x": np.array(values)[:, None]}
+    return {"x": np.array(values, np.float64)[:, None]}
 
 
 def test_requests_that_wait_share_a_batch_and_get_their_own_rows(held: tuple[Doubling, Scheduler]) -> None:
