@@ -89,7 +89,7 @@ def _write_checkpoint(path: Path, imgsz: int) -> None:
 
 def _quantise(weights: Path, imgsz: int, scratch: Path, output: Path) -> None:
     """INT8 as the export stage makes it, calibrated on the sample pictures; its accuracy is measured elsewhere."""
-    import nncf
+    import nncf  # type: ignore[import-untyped]
     import openvino
 
     from pasarela_server.backends.base import BackendOptions
