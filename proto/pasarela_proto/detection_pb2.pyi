@@ -269,16 +269,54 @@ class Timings(_message.Message):
     INFER_NS_FIELD_NUMBER: _builtins.int
     POSTPROCESS_NS_FIELD_NUMBER: _builtins.int
     BATCH_SIZE_FIELD_NUMBER: _builtins.int
+    RECEIVE_NS_FIELD_NUMBER: _builtins.int
+    DECODE_QUEUE_NS_FIELD_NUMBER: _builtins.int
+    DECODE_NS_FIELD_NUMBER: _builtins.int
+    LETTERBOX_NS_FIELD_NUMBER: _builtins.int
+    BATCH_NS_FIELD_NUMBER: _builtins.int
+    SPLIT_NS_FIELD_NUMBER: _builtins.int
+    NMS_QUEUE_NS_FIELD_NUMBER: _builtins.int
+    NMS_NS_FIELD_NUMBER: _builtins.int
+    ENCODE_NS_FIELD_NUMBER: _builtins.int
+    TOTAL_NS_FIELD_NUMBER: _builtins.int
+    CLOSE_REASON_FIELD_NUMBER: _builtins.int
+    INSTANCE_FIELD_NUMBER: _builtins.int
     preprocess_ns: _builtins.int
-    """Decoding and letterboxing of the image."""
+    """All that made the network's input: decode_ns, letterbox_ns and batch_ns together."""
     queue_ns: _builtins.int
-    """Waiting for a free instance."""
+    """Waiting for a free instance, and for the batch to be closed."""
     infer_ns: _builtins.int
-    """The batch in the backend, gathering and splitting included."""
+    """The whole batch in the backend."""
     postprocess_ns: _builtins.int
-    """Non-maximum suppression and the way back to source pixels."""
+    """All that was done to the network's output: split_ns and nms_ns together."""
     batch_size: _builtins.int
     """Rows in the batch that this request travelled in."""
+    receive_ns: _builtins.int
+    """From the moment that gRPC handed the message over until the request was understood and submitted."""
+    decode_queue_ns: _builtins.int
+    """Waiting for a thread that decodes."""
+    decode_ns: _builtins.int
+    """From the image file to pixels."""
+    letterbox_ns: _builtins.int
+    """From pixels to the network's input."""
+    batch_ns: _builtins.int
+    """Gathering the inputs of the batch's requests."""
+    split_ns: _builtins.int
+    """Splitting the outputs among the batch's requests."""
+    nms_queue_ns: _builtins.int
+    """Waiting for a thread that suppresses boxes."""
+    nms_ns: _builtins.int
+    """Non-maximum suppression and the way back to source pixels."""
+    encode_ns: _builtins.int
+    """Building the response."""
+    total_ns: _builtins.int
+    """From the moment that gRPC handed the message over until the response was built. The stages add up to no
+    more; what is left are the ways between threads.
+    """
+    close_reason: _builtins.str
+    """Why the batch was closed: full, shape, preferred, delay, idle or alone."""
+    instance: _builtins.int
+    """Which of the model's instances executed the batch, from 0; -1 if it travelled in none."""
     def __init__(
         self,
         *,
@@ -287,10 +325,22 @@ class Timings(_message.Message):
         infer_ns: _builtins.int = ...,
         postprocess_ns: _builtins.int = ...,
         batch_size: _builtins.int = ...,
+        receive_ns: _builtins.int = ...,
+        decode_queue_ns: _builtins.int = ...,
+        decode_ns: _builtins.int = ...,
+        letterbox_ns: _builtins.int = ...,
+        batch_ns: _builtins.int = ...,
+        split_ns: _builtins.int = ...,
+        nms_queue_ns: _builtins.int = ...,
+        nms_ns: _builtins.int = ...,
+        encode_ns: _builtins.int = ...,
+        total_ns: _builtins.int = ...,
+        close_reason: _builtins.str = ...,
+        instance: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_size", b"batch_size", "infer_ns", b"infer_ns", "postprocess_ns", b"postprocess_ns", "preprocess_ns", b"preprocess_ns", "queue_ns", b"queue_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_ns", b"batch_ns", "batch_size", b"batch_size", "close_reason", b"close_reason", "decode_ns", b"decode_ns", "decode_queue_ns", b"decode_queue_ns", "encode_ns", b"encode_ns", "infer_ns", b"infer_ns", "instance", b"instance", "letterbox_ns", b"letterbox_ns", "nms_ns", b"nms_ns", "nms_queue_ns", b"nms_queue_ns", "postprocess_ns", b"postprocess_ns", "preprocess_ns", b"preprocess_ns", "queue_ns", b"queue_ns", "receive_ns", b"receive_ns", "split_ns", b"split_ns", "total_ns", b"total_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -210,7 +210,7 @@ def _observe(series: _Series, record: RequestRecord) -> None:
         series.batch_rows.observe(timings.batch_size)
     times_ns = (
         record.duration_ns,
-        timings.queue_ns,
+        timings.waiting_ns,
         timings.preprocess_ns,
         timings.infer_ns,
         timings.postprocess_ns,

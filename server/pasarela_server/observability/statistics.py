@@ -173,7 +173,7 @@ class _Tally:
         self._last_ms = now_ms
         self._answered_rows += record.rows
         self._success.add(record.duration_ns)
-        self._queue.add(timings.queue_ns)
+        self._queue.add(timings.waiting_ns)
         self._input.add(timings.preprocess_ns)
         self._infer.add(timings.infer_ns)
         self._output.add(timings.postprocess_ns)

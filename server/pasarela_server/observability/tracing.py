@@ -140,7 +140,7 @@ def trace_of(record: RequestRecord, number: int) -> tuple[Mapping[str, Any], ...
         at_ns = record.started_ns
         for name, stage_ns in (
             ("QUEUE_START", 0),
-            ("COMPUTE_START", timings.queue_ns),
+            ("COMPUTE_START", timings.waiting_ns),
             ("COMPUTE_INPUT_END", timings.preprocess_ns),
             ("COMPUTE_OUTPUT_START", timings.infer_ns),
             ("COMPUTE_END", timings.postprocess_ns),

@@ -102,7 +102,7 @@ class DetectionPipeline:
                     f"model {self._model!r}: {self._limits.max_waiting} images wait already, which is its limit; "
                     "send fewer at a time"
                 )
-            submitted_ns = time.perf_counter_ns()
+            submitted_ns = time.monotonic_ns()
 
             def prepare() -> _Prepared:
                 return _prepare(
@@ -112,22 +112,30 @@ class DetectionPipeline:
             def submit(prepared: _Prepared) -> Future[BatchAnswer]:
                 return raw.submit({detector.input_name: prepared.array}, 1, deadline_monotonic_s, overrides.priority)
 
-            def finish(prepared: _Prepared, answer: BatchAnswer) -> DetectResult:
-                return self._finish(detector, prepared, answer, options)
+            def finish(prepared: _Prepared, answer: BatchAnswer, answered_ns: int) -> DetectResult:
+                return self._finish(detector, prepared, answer, answered_ns, options)
 
             return await asyncio.wrap_future(Relay(self._pool, self._room.release, prepare, submit, finish).start())
 
     def _finish(
-        self, detector: YoloDetector, prepared: _Prepared, answer: BatchAnswer, options: DetectOptions
+        self,
+        detector: YoloDetector,
+        prepared: _Prepared,
+        answer: BatchAnswer,
+        answered_ns: int,
+        options: DetectOptions,
     ) -> DetectResult:
         """Runs on the pool."""
-        began_ns = time.perf_counter_ns()
+        began_ns = time.monotonic_ns()
         output = answer.outputs[detector.output_name][0]
         detections = detector.postprocess(output, prepared.letterbox, options)
-        timings = answer.timings.with_(
-            preprocess_ns=answer.timings.preprocess_ns + prepared.elapsed_ns,
-            queue_ns=answer.timings.queue_ns + prepared.waited_ns,
-            postprocess_ns=answer.timings.postprocess_ns + time.perf_counter_ns() - began_ns,
+        timings = answer.timings._replace(
+            submitted_ns=prepared.submitted_ns,
+            decode_queue_ns=prepared.began_ns - prepared.submitted_ns,
+            decode_ns=prepared.decoded_ns - prepared.began_ns,
+            letterbox_ns=prepared.ended_ns - prepared.decoded_ns,
+            nms_queue_ns=began_ns - answered_ns,
+            nms_ns=time.monotonic_ns() - began_ns,
         )
         return DetectResult(
             model_name=self._model,
@@ -172,8 +180,11 @@ class _Prepared:
     letterbox: Letterbox
     height: int
     width: int
-    waited_ns: int
-    elapsed_ns: int
+    submitted_ns: int
+    """When it began to wait for the pool, on the clock of `time.monotonic_ns`, as the others."""
+    began_ns: int
+    decoded_ns: int
+    ended_ns: int
 
 
 def _prepare(
@@ -185,7 +196,7 @@ def _prepare(
     submitted_ns: int,
 ) -> _Prepared:
     """Runs on the pool. The image's bytes are only read."""
-    began_ns = time.perf_counter_ns()
+    began_ns = time.monotonic_ns()
     if deadline_monotonic_s is not None and time.monotonic() >= deadline_monotonic_s:
         raise DeadlineExpired(f"model {model!r}: the deadline passed before the image was decoded")
     try:
@@ -196,9 +207,10 @@ def _prepare(
         )
     except InvalidRequest as error:
         raise InvalidRequest(f"model {model!r}: {error}") from error
+    decoded_ns = time.monotonic_ns()
     array, letterbox = detector.preprocess(pixels)
     height, width = pixels.shape[:2]
-    return _Prepared(array, letterbox, height, width, began_ns - submitted_ns, time.perf_counter_ns() - began_ns)
+    return _Prepared(array, letterbox, height, width, submitted_ns, began_ns, decoded_ns, time.monotonic_ns())
 
 
 def _check_pixels(image: RgbImage, max_pixels: int) -> RgbImage:

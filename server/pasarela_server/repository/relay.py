@@ -5,6 +5,7 @@ Each stop at the event loop would cost two switches between threads for every im
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Generic, TypeVar
@@ -29,7 +30,7 @@ class Relay(Generic[_Prepared, _Result]):
         begun: Callable[[], None],
         prepare: Callable[[], _Prepared],
         submit: Callable[[_Prepared], Future[BatchAnswer]],
-        finish: Callable[[_Prepared, BatchAnswer], _Result],
+        finish: Callable[[_Prepared, BatchAnswer, int], _Result],
     ) -> None:
         """Builds the relay; `start` runs it.
 
@@ -38,7 +39,7 @@ class Relay(Generic[_Prepared, _Result]):
             begun: Called on the pool when the work leaves the pool's queue, even if it was cancelled by then.
             prepare: First step, on the pool.
             submit: Hands what was prepared to the scheduler; called on the pool, must not block.
-            finish: Last step, on the pool.
+            finish: Last step, on the pool; told also when the scheduler answered, by `time.monotonic_ns`.
         """
         self._pool = pool
         self._begun = begun
@@ -75,15 +76,15 @@ class Relay(Generic[_Prepared, _Result]):
             self._fail(error)
             return
         try:
-            self._pool.submit(self._run_finish, prepared, answered.result())
+            self._pool.submit(self._run_finish, prepared, answered.result(), time.monotonic_ns())
         except RuntimeError as shut_down:
             self._fail(shut_down)
 
-    def _run_finish(self, prepared: _Prepared, answer: BatchAnswer) -> None:
+    def _run_finish(self, prepared: _Prepared, answer: BatchAnswer, answered_ns: int) -> None:
         if self._done.cancelled():
             return
         try:
-            result = self._finish(prepared, answer)
+            result = self._finish(prepared, answer, answered_ns)
         except Exception as error:  # noqa: BLE001 - handed to whoever awaits the result
             self._fail(error)
             return

@@ -105,10 +105,11 @@ class SuppressionServable:
                     )
                 answer = await raw.infer(replace(request, requested_outputs=(detector.output_name,)))
             loop = asyncio.get_running_loop()
-            rows, elapsed_ns = await loop.run_in_executor(self._pool, self._finish, answer.outputs[0].array)
+            answered_ns = time.monotonic_ns()
+            rows, began_ns, ended_ns = await loop.run_in_executor(self._pool, self._finish, answer.outputs[0].array)
         finally:
             self._room.release()
-        timings = answer.timings.with_(postprocess_ns=answer.timings.postprocess_ns + elapsed_ns)
+        timings = answer.timings._replace(nms_queue_ns=began_ns - answered_ns, nms_ns=ended_ns - began_ns)
         output = Tensor(OUTPUT, DataType.FP32, rows)
         return InferResponse(self._config.name, self._version, (output,), request.id, timings)
 
@@ -134,8 +135,8 @@ class SuppressionServable:
     def close(self) -> None:
         """Nothing to free: the raw model belongs to its own servable."""
 
-    def _finish(self, output: Array) -> tuple[Array, int]:
-        """Runs on the pool. The rows, and how long it took."""
-        began_ns = time.perf_counter_ns()
+    def _finish(self, output: Array) -> tuple[Array, int, int]:
+        """Runs on the pool. The rows, when it began and when it ended, on the clock of `time.monotonic_ns`."""
+        began_ns = time.monotonic_ns()
         rows = finish_rows(output, self._options, every_label=self._suppression.every_label)
-        return rows, time.perf_counter_ns() - began_ns
+        return rows, began_ns, time.monotonic_ns()

@@ -24,6 +24,7 @@ from pasarela_server.rpc.frames import completed
 from pasarela_server.rpc.models import Models
 from pasarela_server.rpc.ordered import ReadingStopped, map_in_order
 from pasarela_server.rpc.status import FailureTable
+from pasarela_server.rpc.timings import encode_typed
 from pasarela_server.rpc.version import parse_version
 
 FRAMES_IN_FLIGHT = 8
@@ -88,6 +89,7 @@ class DetectionService(detection_pb2_grpc.DetectionServiceServicer):
         return pb.StreamDetectResponse(frame_index=frame.frame_index, response=response)
 
     async def _detect(self, request: pb.DetectRequest, remaining_s: float | None) -> pb.DetectResponse:
+        received_ns = time.monotonic_ns()
         name = request.model_name
         with self._models.acquire(name, parse_version(name, request.model_version)) as handle:
             version = handle.servable.version
@@ -95,7 +97,11 @@ class DetectionService(detection_pb2_grpc.DetectionServiceServicer):
                 result = await handle.servable.detect(
                     decode_image_source(f"model '{name}'", request.image),
                     decode_options(request.options),
-                    None if remaining_s is None else time.monotonic() + remaining_s,
+                    None if remaining_s is None else received_ns / 1e9 + remaining_s,
                 )
-                outcome.timings = result.timings
-            return encode_result(result, request.id)
+                executed_ns = time.monotonic_ns()
+                reply = encode_result(result, request.id)
+                timings = result.timings.answered(received_ns, executed_ns, time.monotonic_ns())
+                reply.timings.MergeFrom(encode_typed(timings))
+                outcome.timings = timings.answered(received_ns, executed_ns, time.monotonic_ns())
+            return reply

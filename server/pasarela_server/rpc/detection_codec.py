@@ -50,8 +50,8 @@ def decode_options(options: pb.DetectOptions) -> DetectOverrides:
 
 
 def encode_result(result: DetectResult, request_id: str) -> pb.DetectResponse:
-    """The message of a result, with a name for each detection."""
-    detections, timings = result.detections, result.timings
+    """The message of a result, with a name for each detection; its timings are not known yet."""
+    detections = result.detections
     class_ids = detections.class_ids.tolist()  # protobuf takes lists six times as fast as arrays
     return pb.DetectResponse(
         model_name=result.model_name,
@@ -65,11 +65,4 @@ def encode_result(result: DetectResult, request_id: str) -> pb.DetectResponse:
         ),
         image_width=result.image_width,
         image_height=result.image_height,
-        timings=pb.Timings(
-            preprocess_ns=timings.preprocess_ns,
-            queue_ns=timings.queue_ns,
-            infer_ns=timings.infer_ns,
-            postprocess_ns=timings.postprocess_ns,
-            batch_size=timings.batch_size,
-        ),
     )

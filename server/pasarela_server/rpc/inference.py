@@ -28,7 +28,7 @@ from pasarela_server.rpc.shared_memory import SharedMemoryCalls
 from pasarela_server.rpc.statistics import StatisticsCalls
 from pasarela_server.rpc.status import FailureTable
 from pasarela_server.rpc.stream import InferStreams
-from pasarela_server.rpc.timings import encode_timings
+from pasarela_server.rpc.timings import asks_for_timings, encode_parameters
 from pasarela_server.rpc.version import parse_version
 from pasarela_server.tensor import TensorSpec
 
@@ -218,8 +218,9 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
         self, request: pb.ModelInferRequest, remaining_s: float | None, reply: pb.ModelInferResponse
     ) -> None:
         """Fills an empty reply; the version first, so that it is known even if the request fails."""
+        received_ns = time.monotonic_ns()
         regions = self._shared_memory.regions
-        decoded = decode_request(request, regions, now_s=time.monotonic(), remaining_s=remaining_s)
+        decoded = decode_request(request, regions, now_s=received_ns / 1e9, remaining_s=remaining_s)
         deliveries = decode_deliveries(request, regions)
         with (
             self._models.acquire(decoded.model_name, decoded.model_version) as handle,
@@ -227,9 +228,8 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
         ):
             reply.model_version = str(handle.servable.version)
             response = await handle.servable.infer(decoded)
-            outcome.timings = response.timings
+            executed_ns = time.monotonic_ns()
             outcome.rows = _rows(decoded, handle.servable.config)
-            encode_timings(decoded.parameters, response.timings, reply)
             encode_response(
                 response,
                 reply,
@@ -237,6 +237,11 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
                 labels=handle.servable.labels,
                 batched=handle.servable.config.max_batch_size > 0,
             )
+            timings = response.timings.answered(received_ns, executed_ns, time.monotonic_ns())
+            if asks_for_timings(decoded.parameters):
+                encode_parameters(timings, reply)
+                timings = timings.answered(received_ns, executed_ns, time.monotonic_ns())
+            outcome.timings = timings
 
     def _config(self, name: str, version: str) -> model.ModelConfig:
         return self._models.config(name, parse_version(name, version))

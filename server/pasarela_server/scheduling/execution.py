@@ -17,6 +17,10 @@ class Execution:
     """In the backend."""
     output_ns: int
     """Splitting the outputs among the requests."""
+    close_reason: str = ""
+    """Why the batch was closed: a value of `scheduling.policy.CloseReason`."""
+    instance: int = 0
+    """Index of the model's instance that executed it."""
 
 
 OnExecution = Callable[[Execution], None]

@@ -29,12 +29,14 @@ class ModelInstance:
         batcher: DynamicBatcher,
         clock: Callable[[], float] = time.monotonic,
         on_execution: OnExecution = nobody_listens,
+        index: int = 0,
     ) -> None:
         self._name = name
         self._session = session
         self._batcher = batcher
         self._clock = clock
         self._on_execution = on_execution
+        self._index = index
         self._thread = threading.Thread(target=self._run, name=f"instance-{name}", daemon=True)
 
     def start(self) -> None:
@@ -69,19 +71,24 @@ class ModelInstance:
         except Exception as error:  # noqa: BLE001 - whatever a framework raises, every waiter must hear of it
             self._fail(batch, error)
         else:
-            stages_ns = (round((after_s - before_s) * 1e9) for before_s, after_s in itertools.pairwise(marks_s))
-            execution = Execution(batch.rows, *stages_ns)
+            input_ns, infer_ns, output_ns = (
+                round((after_s - before_s) * 1e9) for before_s, after_s in itertools.pairwise(marks_s)
+            )
+            execution = Execution(batch.rows, input_ns, infer_ns, output_ns, batch.reason.value, self._index)
             self._on_execution(execution)
             self._answer(batch, answers, execution)
 
     def _answer(self, batch: Batch, answers: list[Mapping[str, Array]], execution: Execution) -> None:
         for entry, outputs in zip(batch.entries, answers, strict=True):
             timings = Timings(
-                preprocess_ns=execution.input_ns,
+                submitted_ns=round(entry.waiting.enqueued_s * 1e9),
                 queue_ns=round((batch.taken_s - entry.waiting.enqueued_s) * 1e9),
+                batch_ns=execution.input_ns,
                 infer_ns=execution.infer_ns,
-                postprocess_ns=execution.output_ns,
+                split_ns=execution.output_ns,
                 batch_size=execution.rows,
+                close_reason=execution.close_reason,
+                instance=execution.instance,
             )
             entry.future.set_result(BatchAnswer(outputs, timings))
 

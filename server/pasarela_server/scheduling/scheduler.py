@@ -60,7 +60,8 @@ class Scheduler:
         self._batcher = DynamicBatcher(name, policy, clock, levels, default_level)
         self._order = ReleaseInOrder() if in_order else None
         self._instances = tuple(
-            ModelInstance(name, session, self._batcher, clock, on_execution) for session in sessions
+            ModelInstance(name, session, self._batcher, clock, on_execution, index)
+            for index, session in enumerate(sessions)
         )
 
     @property

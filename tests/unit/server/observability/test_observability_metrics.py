@@ -31,7 +31,16 @@ def test_a_request_of_a_batch_adds_its_share():
             clock.now_ns += 9_000
             outcome.rows = rows
             outcome.timings = Timings(
-                preprocess_ns=1000, queue_ns=2000, infer_ns=3000, postprocess_ns=4000, batch_size=4
+                decode_queue_ns=500,
+                decode_ns=300,
+                letterbox_ns=200,
+                queue_ns=1500,
+                batch_ns=500,
+                infer_ns=3000,
+                split_ns=1000,
+                nms_queue_ns=100,
+                nms_ns=3000,
+                batch_size=4,
             )
 
     found = samples(metrics)

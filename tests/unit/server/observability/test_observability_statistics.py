@@ -15,7 +15,7 @@ from pasarela_server.request import Timings
 from pasarela_server.scheduling.policy import BatchingPolicy
 from pasarela_server.scheduling.scheduler import Scheduler
 
-TIMINGS = Timings(preprocess_ns=1, queue_ns=2, infer_ns=30, postprocess_ns=4, batch_size=4)
+TIMINGS = Timings(decode_queue_ns=1, decode_ns=1, queue_ns=1, infer_ns=30, split_ns=1, nms_ns=3, batch_size=4)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,18 @@ from pasarela_server.observability.trace_file import TraceFile
 from pasarela_server.observability.tracing import GLOBAL, Tracer, TraceSettings, trace_of
 from pasarela_server.request import Timings
 
-TIMINGS = Timings(preprocess_ns=10, queue_ns=20, infer_ns=30, postprocess_ns=15, batch_size=2)
+TIMINGS = Timings(
+    decode_queue_ns=5,
+    decode_ns=4,
+    letterbox_ns=3,
+    queue_ns=15,
+    batch_ns=3,
+    infer_ns=30,
+    split_ns=5,
+    nms_queue_ns=7,
+    nms_ns=10,
+    batch_size=2,
+)
 
 
 def record(request_id="r7", *, model="m", failed=False, timings=TIMINGS):
@@ -59,7 +70,7 @@ def test_a_request_that_failed_has_a_beginning_and_an_end():
 @given(st.lists(st.integers(0, 200), min_size=4, max_size=4))
 def test_moments_never_go_back(stages):
     preprocess, queue, infer, postprocess = stages
-    timings = Timings(preprocess_ns=preprocess, queue_ns=queue, infer_ns=infer, postprocess_ns=postprocess)
+    timings = Timings(decode_ns=preprocess, queue_ns=queue, infer_ns=infer, nms_ns=postprocess)
     moments = [moment["ns"] for moment in trace_of(record(timings=timings), 1)[1]["timestamps"]]
     assert moments == sorted(moments)
 

@@ -39,7 +39,7 @@ class Route:
         steps: dict[str, Callable[..., Any]] = {
             "prepare": lambda: self.log.append("prepare") or 20,  # type: ignore[func-returns-value]
             "submit": lambda prepared: self.log.append("submit") or self.answer,  # type: ignore[func-returns-value]
-            "finish": lambda prepared, answer: prepared + int(answer.outputs["y"][0]),
+            "finish": lambda prepared, answer, answered_ns: prepared + int(answer.outputs["y"][0]),
         } | changes
         self.done: Future[int] = Relay(self.pool, lambda: self.log.append("begun"), **steps).start()
 
@@ -93,7 +93,7 @@ def test_cancelled_while_it_is_executed_its_answer_is_thrown_away() -> None:
 
 
 def test_cancelled_during_the_last_step_nothing_breaks() -> None:
-    route = Route(finish=lambda prepared, answer: route.done.cancel())
+    route = Route(finish=lambda prepared, answer, answered_ns: route.done.cancel())
     route.pool.step()
     route.answered()
     route.pool.step()

@@ -28,6 +28,21 @@ from pasarela_server.rpc.status import FailureTable
 from pasarela_server.tensor import DataType, TensorSpec
 
 NAMES = ("shirt", "skirt")
+TIMINGS = Timings(
+    decode_queue_ns=10,
+    decode_ns=1,
+    letterbox_ns=2,
+    queue_ns=20,
+    batch_ns=4,
+    infer_ns=30,
+    split_ns=5,
+    nms_queue_ns=40,
+    nms_ns=6,
+    batch_size=1,
+    close_reason="idle",
+    instance=2,
+)
+"""Of the fake servable's detections."""
 
 
 class FakeServable:
@@ -53,7 +68,7 @@ class FakeServable:
         return NAMES
 
     async def infer(self, request):
-        timings = Timings(queue_ns=1000, infer_ns=2000, batch_size=4)
+        timings = Timings(queue_ns=1000, infer_ns=2000, batch_size=4, close_reason="full", instance=1)
         return InferResponse("m", self.version, request.inputs, request.id, timings)
 
     async def detect(self, image, overrides, deadline_monotonic_s=None):
@@ -64,7 +79,7 @@ class FakeServable:
 
     def result(self):
         found = Detections(np.float32([[1, 2, 3, 4]]), np.float32([0.5]), np.int32([1]))
-        return DetectResult("m", self.version, found, NAMES, 20, 30, Timings(preprocess_ns=7, batch_size=1))
+        return DetectResult("m", self.version, found, NAMES, 20, 30, TIMINGS)
 
     def stop(self, *, drain):
         pass

@@ -45,7 +45,12 @@ async def test_one_image(served):
     assert (list(found.boxes), list(found.scores)) == ([1, 2, 3, 4], [0.5])
     assert (list(found.class_ids), list(found.class_names)) == ([1], ["skirt"])
     assert (response.image_width, response.image_height) == (30, 20)
-    assert (response.timings.preprocess_ns, response.timings.batch_size) == (7, 1)
+    told = response.timings
+    assert (told.decode_queue_ns, told.decode_ns, told.letterbox_ns, told.queue_ns, told.batch_ns) == (10, 1, 2, 20, 4)
+    assert (told.infer_ns, told.split_ns, told.nms_queue_ns, told.nms_ns) == (30, 5, 40, 6)
+    assert (told.batch_size, told.close_reason, told.instance) == (1, "idle", 2)
+    assert (told.preprocess_ns, told.postprocess_ns) == (7, 11), "what clients of before read still adds up"
+    assert 0 < told.encode_ns < told.total_ns
     assert served.servable.images == [b"jpeg"]
     assert served.servable.overrides == [DetectOverrides(confidence=0.0, class_names=("skirt",), class_ids=(0,))]
     assert served.models.handles == 0
