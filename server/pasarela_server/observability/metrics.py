@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Self
 
-from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, Metric, generate_latest
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.registry import Collector
+from typing_extensions import override
 
 from pasarela_server.errors import (
     BackendFailure,
@@ -20,15 +24,13 @@ from pasarela_server.errors import (
     ServerStopping,
 )
 from pasarela_server.observability.record import ExecutionTimes, RequestRecord
+from pasarela_server.observability.stage_times import BOUNDS_S, ROWS, StageTimes, add_histogram
 from pasarela_server.observability.statistics import Statistics
-from pasarela_server.request import Timings
+from pasarela_server.request import NO_TIMINGS, Timings
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _LABELS = ("model", "version")
-_STAGES = ("request", "queue", "preprocess", "infer", "postprocess")
-_STAGES_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-_ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
 _REASONS: tuple[tuple[str, tuple[type[BaseException], ...]], ...] = (
     ("CANCELED", (asyncio.CancelledError, RequestCancelled)),
     ("REJECTED", (QueueFull, QueueTimeout, DeadlineExpired, ServerStopping)),
@@ -41,23 +43,80 @@ def failure_reason(error: BaseException) -> str:
     return next((reason for reason, kinds in _REASONS if isinstance(error, kinds)), "OTHER")
 
 
-@dataclass(slots=True)
-class Outcome:
-    """What the code that answers a request fills in while `Metrics.request` measures it."""
-
-    timings: Timings = field(default_factory=Timings)
-    rows: int = 1
-    """Inferences in the request: the size of its batch dimension."""
-
-
-@dataclass(frozen=True, slots=True)
 class _Series:
-    """What grows with each request of one version, looked up once: to look it up costs more than to count."""
+    """What is kept of the requests of one version. Thread-safe."""
 
-    open: Gauge
-    batch_rows: Histogram
-    stages: tuple[Histogram, ...]
-    """In the order of `_STAGES`."""
+    __slots__ = ("_lock", "open", "times")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.open = 0
+        """Requests that are being answered."""
+        self.times = StageTimes()
+
+    def change_open(self, difference: int) -> None:
+        with self._lock:
+            self.open += difference
+
+
+class Outcome:
+    """A request while it is measured, as a context: the code that answers it fills in what came of it."""
+
+    __slots__ = ("_metrics", "_request_id", "_series", "_started_ns", "_version", "rows", "timings")
+
+    def __init__(self, metrics: Metrics, series: _Series, version: tuple[str, int], request_id: str) -> None:
+        self._metrics = metrics
+        self._series = series
+        self._version = version
+        self._request_id = request_id
+        self._started_ns = 0
+        self.timings: Timings = NO_TIMINGS
+        self.rows = 1
+        """Inferences in the request: the size of its batch dimension."""
+
+    def __enter__(self) -> Self:
+        self._started_ns = self._metrics.clock_ns()
+        self._series.change_open(1)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._series.change_open(-1)
+        failed = error is not None
+        record = RequestRecord(
+            *self._version,
+            self._request_id,
+            self._started_ns,
+            self._metrics.clock_ns(),
+            self.rows,
+            NO_TIMINGS if failed else self.timings,
+            failed,
+        )
+        if error is None:
+            self._series.times.add(record.duration_ns, self.timings)
+        self._metrics.ended(record, error)
+
+
+class _Histograms(Collector):
+    """What the series hold, as the library writes it."""
+
+    def __init__(self, series: dict[tuple[str, int], _Series]) -> None:
+        self._series = series
+
+    @override
+    def collect(self) -> Iterable[Metric]:
+        stages = HistogramMetricFamily(
+            "pasarela_request_stage_seconds", "Time of a request by stage", labels=(*_LABELS, "stage")
+        )
+        rows = HistogramMetricFamily(
+            "pasarela_batch_rows", "Rows of the batch that a request travelled in", labels=_LABELS
+        )
+        for (model, version), series in list(self._series.items()):
+            for stage, counts, sum_s in series.times.stages():
+                add_histogram(stages, (model, str(version), stage), BOUNDS_S, counts, sum_s)
+            add_histogram(rows, (model, str(version)), ROWS, *series.times.rows())
+        return (stages, rows)
 
 
 class Metrics:
@@ -79,12 +138,12 @@ class Metrics:
             statistics: Told of every request; knows the executions, which are reported to it.
             listeners: Told of every request too, on the thread that answered it: must neither block nor raise.
         """
-        self._clock_ns = clock_ns
+        self.clock_ns = clock_ns
         self._statistics = Statistics() if statistics is None else statistics
         self._listeners = (self._statistics.request, *listeners)
         self._registry = CollectorRegistry()
         self._counters: list[str] = []
-        self._by_version: list[Gauge | Histogram] = []
+        self._by_version: list[Gauge] = []
         self._series: dict[tuple[str, int], _Series] = {}
         self._success = self._counter("nv_inference_request_success", "Requests that were answered")
         self._failure = self._counter("nv_inference_request_failure", "Requests that failed", "reason")
@@ -98,12 +157,9 @@ class Metrics:
         self._pending = self._gauge("nv_inference_pending_request_count", "Requests that wait for an instance")
         self._load = self._gauge("nv_model_load_duration_secs", "Time that loading the version took")
         self._open = self._gauge("pasarela_open_requests", "Requests that are being answered")
-        self._stage = self._histogram(
-            "pasarela_request_stage_seconds", "Time of a request by stage", _STAGES_S, "stage"
-        )
-        self._batch_rows = self._histogram(
-            "pasarela_batch_rows", "Rows of the batch that a request travelled in", _ROWS
-        )
+        self._closed = self._counter("pasarela_batches_closed", "Batches that were executed, by why closed", "reason")
+        self._by_instance = self._counter("pasarela_instance_batches", "Batches that an instance executed", "instance")
+        self._registry.register(_Histograms(self._series))
 
     def _gauge(self, name: str, documentation: str, *labels: str) -> Gauge:
         gauge = Gauge(name, documentation, (*_LABELS, *labels), registry=self._registry)
@@ -115,40 +171,23 @@ class Metrics:
         self._counters.append(name)
         return self._gauge(name, documentation, *labels)
 
-    def _histogram(self, name: str, documentation: str, buckets: Sequence[float], *labels: str) -> Histogram:
-        histogram = Histogram(name, documentation, (*_LABELS, *labels), buckets=buckets, registry=self._registry)
-        self._by_version.append(histogram)
-        return histogram
-
     @property
     def statistics(self) -> Statistics:
         """What each version has done."""
         return self._statistics
 
-    @contextlib.contextmanager
-    def request(self, model: str, version: int, request_id: str = "") -> Iterator[Outcome]:
-        """Measures one request of a model that exists; the block fills in what came of it."""
-        series = self._series.get((model, version)) or self._add_series(model, version)
-        outcome = Outcome()
-        failed = True
-        started_ns = self._clock_ns()
-        series.open.inc()
-        try:
-            yield outcome
-            failed = False
-        except BaseException as error:
-            self._failure.labels(model, str(version), failure_reason(error)).inc()
-            raise
-        finally:
-            series.open.dec()
-            timings = Timings() if failed else outcome.timings
-            record = RequestRecord(
-                model, version, request_id, started_ns, self._clock_ns(), outcome.rows, timings, failed
-            )
-            if not failed:
-                _observe(series, record)
-            for listener in self._listeners:
-                listener(record)
+    def request(self, model: str, version: int, request_id: str = "") -> Outcome:
+        """Measures one request of a model that exists, as a context; its block fills in what came of it."""
+        key = (model, version)
+        series = self._series.get(key) or self._series.setdefault(key, _Series())
+        return Outcome(self, series, key, request_id)
+
+    def ended(self, record: RequestRecord, error: BaseException | None) -> None:
+        """Tells everyone of a request that has ended, and why if it failed."""
+        if error is not None:
+            self._failure.labels(record.model, str(record.version), failure_reason(error)).inc()
+        for listener in self._listeners:
+            listener(record)
 
     def loaded(self, model: str, version: int, seconds: float) -> None:
         """Says how long loading a version took."""
@@ -165,13 +204,6 @@ class Metrics:
         for metric in self._by_version:
             metric.remove_by_labels({"model": model, "version": str(version)})
 
-    def _add_series(self, model: str, version: int) -> _Series:
-        labels = (model, str(version))
-        stages = tuple(self._stage.labels(*labels, stage) for stage in _STAGES)
-        series = _Series(self._open.labels(*labels), self._batch_rows.labels(*labels), stages)
-        self._series[model, version] = series
-        return series
-
     def _take_counts(self) -> None:
         for (model, version), known in self._statistics.all().items():
             for counter, value in (
@@ -185,6 +217,10 @@ class Metrics:
                 (self._output, known.compute_output.ns / 1e3),
             ):
                 counter.labels(model, str(version)).set(value)
+            for reason, count in known.closed.items():
+                self._closed.labels(model, str(version), reason).set(count)
+            for instance, count in known.by_instance.items():
+                self._by_instance.labels(model, str(version), str(instance)).set(count)
 
     def exposition(self, pending: Iterable[tuple[str, int, int]] = ()) -> bytes:
         """Everything in Prometheus' text format.
@@ -195,25 +231,11 @@ class Metrics:
         self._pending.clear()
         for model, version, count in pending:
             self._pending.labels(model, str(version)).set(count)
+        for (model, version), series in list(self._series.items()):
+            self._open.labels(model, str(version)).set(series.open)
         self._take_counts()
         text = re.sub(
             r"^(# \w+ )?\w+_created[ {].*\n", "", generate_latest(self._registry).decode(), flags=re.MULTILINE
         )
         names = "|".join(self._counters)
         return re.sub(rf"^(# TYPE (?:{names})) gauge$", r"\1 counter", text, flags=re.MULTILINE).encode()
-
-
-def _observe(series: _Series, record: RequestRecord) -> None:
-    """Puts a request that was answered into the histograms."""
-    timings = record.timings
-    if timings.batch_size:
-        series.batch_rows.observe(timings.batch_size)
-    times_ns = (
-        record.duration_ns,
-        timings.waiting_ns,
-        timings.preprocess_ns,
-        timings.infer_ns,
-        timings.postprocess_ns,
-    )
-    for stage, ns in zip(series.stages, times_ns, strict=True):
-        stage.observe(ns / 1e9)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pasarela_server.request import Timings
 
 
-@dataclass(frozen=True, slots=True)
-class RequestRecord:
+class RequestRecord(NamedTuple):
     """One request of a model that exists, answered or not."""
 
     model: str
@@ -52,4 +50,14 @@ class ExecutionTimes(Protocol):
     @property
     def output_ns(self) -> int:
         """Splitting the outputs among the requests."""
+        ...
+
+    @property
+    def close_reason(self) -> str:
+        """Why the batch was closed."""
+        ...
+
+    @property
+    def instance(self) -> int:
+        """Index of the model's instance that executed it."""
         ...

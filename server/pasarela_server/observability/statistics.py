@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -52,6 +53,10 @@ class VersionStatistics:
     compute_output: Duration = Duration()
     batches: Mapping[int, BatchStatistics] = field(default_factory=dict)
     """By rows, smallest first."""
+    closed: Mapping[str, int] = field(default_factory=dict)
+    """Batches that were executed, by why they were closed."""
+    by_instance: Mapping[int, int] = field(default_factory=dict)
+    """Batches that were executed, by the instance that did."""
 
 
 class Statistics:
@@ -95,7 +100,8 @@ class Statistics:
             return {key: tally.statistics() for key, tally in self._tallies.items()}
 
     def _tally(self, model: str, version: int) -> _Tally:
-        return self._tallies.setdefault((model, version), _Tally())
+        key = (model, version)
+        return self._tallies.get(key) or self._tallies.setdefault(key, _Tally())
 
 
 class _Sum:
@@ -158,12 +164,16 @@ class _Tally:
         self._executed, self._shared = _Batches(), _Batches()
         self._success, self._fail = _Sum(), _Sum()
         self._queue, self._input, self._infer, self._output = _Sum(), _Sum(), _Sum(), _Sum()
+        self._closed: Counter[str] = Counter()
+        self._by_instance: Counter[int] = Counter()
         self._answered_rows = 0
         self._last_ms = 0
 
     def add_execution(self, execution: ExecutionTimes, now_ms: int) -> None:
         self._last_ms = now_ms
         self._executed.add(execution.rows, 1.0, execution.input_ns, execution.infer_ns, execution.output_ns)
+        self._closed[execution.close_reason] += 1
+        self._by_instance[execution.instance] += 1
 
     def add_request(self, record: RequestRecord, now_ms: int) -> None:
         if record.failed:
@@ -195,4 +205,6 @@ class _Tally:
             compute_infer=self._infer.duration(),
             compute_output=self._output.duration(),
             batches=batches.statistics(),
+            closed=dict(self._closed),
+            by_instance=dict(sorted(self._by_instance.items())),
         )

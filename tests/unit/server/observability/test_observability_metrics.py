@@ -1,6 +1,8 @@
 """Metrics under Triton's names, and what feeds them."""
 
 import asyncio
+import re
+import threading
 
 import pytest
 
@@ -8,6 +10,7 @@ from pasarela_server.errors import BackendFailure, DeadlineExpired, InvalidReque
 from pasarela_server.observability.metrics import Metrics, failure_reason
 from pasarela_server.observability.record import RequestRecord
 from pasarela_server.request import Timings
+from pasarela_server.scheduling.execution import Execution
 
 
 class Clock:
@@ -54,6 +57,67 @@ def test_a_request_of_a_batch_adds_its_share():
     assert found['nv_inference_compute_output_duration_us{model="m",version="1"}'] == 8
     assert found['pasarela_batch_rows_count{model="m",version="1"}'] == 2
     assert found['pasarela_request_stage_seconds_count{model="m",stage="infer",version="1"}'] == 2
+    assert found['pasarela_request_stage_seconds_sum{model="m",stage="request",version="1"}'] == pytest.approx(18e-6)
+    assert found['pasarela_open_requests{model="m",version="1"}'] == 0
+
+
+def test_stages_are_told_apart_and_those_that_were_not_passed_left_out():
+    metrics = Metrics()
+    with metrics.request("m", 1) as outcome:
+        outcome.timings = Timings(receive_ns=10_001, decode_ns=10_000, nms_ns=10_000_000_001, encode_ns=1)
+
+    found = samples(metrics)
+    bucket = 'pasarela_request_stage_seconds_bucket{{le="{}",model="m",stage="{}",version="1"}}'
+    assert [found[bucket.format(bound, "receive")] for bound in ("1e-05", "5e-05", "+Inf")] == [0, 1, 1]
+    assert [found[bucket.format(bound, "decode")] for bound in ("1e-05", "5e-05", "+Inf")] == [1, 1, 1]
+    assert [found[bucket.format(bound, "nms")] for bound in ("10.0", "+Inf")] == [0, 1]
+    passed = {re.search('stage="(\\w+)"', name)[1] for name in found if name.startswith("pasarela_request_stage")}
+    assert passed == {"request", "receive", "decode", "nms", "encode"}
+    assert found['pasarela_batch_rows_count{model="m",version="1"}'] == 0
+
+
+@pytest.mark.parametrize("count", [1, 127, 128, 129, 1000])
+def test_every_request_is_in_the_histograms_once(count):
+    metrics = Metrics()
+    for number in range(count):
+        with metrics.request("m", 1) as outcome:
+            outcome.timings = Timings(infer_ns=1000, batch_size=1 + number % 4)
+
+    found = samples(metrics)
+    labels = 'model="m",stage="infer",version="1"'
+    assert found[f"pasarela_request_stage_seconds_count{{{labels}}}"] == count
+    assert found[f"pasarela_request_stage_seconds_sum{{{labels}}}"] == pytest.approx(count / 1e6)
+    assert found['pasarela_batch_rows_count{model="m",version="1"}'] == count
+    assert found['pasarela_batch_rows_sum{model="m",version="1"}'] == sum(1 + number % 4 for number in range(count))
+
+
+def test_batches_are_counted_by_why_they_were_closed_and_by_instance():
+    metrics = Metrics()
+    for reason, instance in (("full", 0), ("full", 1), ("delay", 1)):
+        metrics.executed("m", 1, Execution(4, 1, 1, 1, reason, instance))
+
+    found = samples(metrics)
+    assert found['pasarela_batches_closed{model="m",reason="full",version="1"}'] == 2
+    assert found['pasarela_batches_closed{model="m",reason="delay",version="1"}'] == 1
+    assert found['pasarela_instance_batches{instance="0",model="m",version="1"}'] == 1
+    assert found['pasarela_instance_batches{instance="1",model="m",version="1"}'] == 2
+
+
+def test_requests_of_many_threads_are_all_counted():
+    metrics = Metrics()
+
+    def work():
+        for _ in range(500):
+            with metrics.request("m", 1) as outcome:
+                outcome.timings = Timings(infer_ns=1)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = samples(metrics)
+    assert found['pasarela_request_stage_seconds_count{model="m",stage="infer",version="1"}'] == 2000
     assert found['pasarela_open_requests{model="m",version="1"}'] == 0
 
 
@@ -128,6 +192,7 @@ def test_a_version_that_is_forgotten_leaves_nothing():
     metrics = Metrics()
     for version in (1, 2):
         metrics.loaded("m", version, 1)
+        metrics.executed("m", version, Execution(1, 1, 1, 1, "idle", 0))
         with metrics.request("m", version) as outcome:
             outcome.timings = Timings(batch_size=1)
         with pytest.raises(QueueFull), metrics.request("m", version):

@@ -24,6 +24,8 @@ class Execution:
     input_ns: int = 10
     infer_ns: int = 100
     output_ns: int = 1
+    close_reason: str = "full"
+    instance: int = 0
 
 
 class Clock:
@@ -45,8 +47,8 @@ def test_requests_and_executions_add_up_apart():
     clock = Clock()
     statistics = Statistics(clock)
     statistics.executed("m", 1, Execution(4))
-    statistics.executed("m", 1, Execution(4))
-    statistics.executed("m", 1, Execution(1))
+    statistics.executed("m", 1, Execution(4, instance=1))
+    statistics.executed("m", 1, Execution(1, close_reason="idle"))
     for rows in (4, 3, 1, 1):
         clock.now_ms += 1
         statistics.request(ended(rows))
@@ -64,6 +66,8 @@ def test_requests_and_executions_add_up_apart():
             1: BatchStatistics(Duration(1, 10), Duration(1, 100), Duration(1, 1)),
             4: BatchStatistics(Duration(2, 20), Duration(2, 200), Duration(2, 2)),
         },
+        closed={"full": 2, "idle": 1},
+        by_instance={0: 2, 1: 1},
     )
     assert list(statistics.of("m", 1).batches) == [1, 4]
 
