@@ -11,7 +11,7 @@
 `pasarela_client.models` tells what a server has; `pasarela_client.errors` draws the tree of errors.
 """
 
-from pasarela_client.detections import Detection, Detections, FrameError, Timings
+from pasarela_client.detections import Detection, Detections, FrameError
 from pasarela_client.detector import Detector
 from pasarela_client.errors import (
     AccessDenied,
@@ -29,6 +29,7 @@ from pasarela_client.errors import (
     ServerUnreachable,
     Unsupported,
 )
+from pasarela_client.timings import Timings
 
 __all__ = [
     "AccessDenied",

@@ -1,13 +1,16 @@
-"""Requests and answers between the client's types and the messages of `detection.proto`. Pure: nothing is sent here."""
+"""Requests and answers between the client's types and the messages of `detection.proto`. Nothing is sent here."""
 
 from __future__ import annotations
+
+import time
 
 import grpc
 import numpy as np
 
-from pasarela_client.detections import Detections, FrameError, Timings
+from pasarela_client.detections import Detections, FrameError
 from pasarela_client.errors import ServerFailure, from_status
 from pasarela_client.options import DetectOptions
+from pasarela_client.timings import STAGES, Timings
 from pasarela_proto import detection_pb2 as pb
 
 _STATUS = {status.value[0]: status for status in grpc.StatusCode}
@@ -42,8 +45,15 @@ def encode_frame(
     )
 
 
-def decode_response(response: pb.DetectResponse, *, frame_index: int | None = None) -> Detections:
+def decode_response(
+    response: pb.DetectResponse, *, frame_index: int | None = None, begun_ns: int | None = None
+) -> Detections:
     """The detections in an answer.
+
+    Args:
+        response: The answer.
+        frame_index: Position in its stream.
+        begun_ns: When the image was taken up, on the clock of `time.monotonic_ns`; None if nobody noted it.
 
     Raises:
         ServerFailure: The lists of the answer have different lengths.
@@ -58,14 +68,16 @@ def decode_response(response: pb.DetectResponse, *, frame_index: int | None = No
             image_size=(response.image_width, response.image_height),
             model=response.model_name,
             version=response.model_version,
-            timings=_decode_timings(response.timings),
+            timings=_decode_timings(response.timings, begun_ns),
             frame_index=frame_index,
         )
     except ValueError as error:
         raise ServerFailure(f"the answer makes no sense: {error}", model=response.model_name) from error
 
 
-def decode_frame(response: pb.StreamDetectResponse, *, url: str, model: str) -> Detections | FrameError:
+def decode_frame(
+    response: pb.StreamDetectResponse, *, url: str, model: str, begun_ns: int | None = None
+) -> Detections | FrameError:
     """The answer to one frame: its detections, or the error that stands in their place.
 
     Raises:
@@ -73,7 +85,7 @@ def decode_frame(response: pb.StreamDetectResponse, *, url: str, model: str) -> 
     """
     match response.WhichOneof("result"):
         case "response":
-            return decode_response(response.response, frame_index=response.frame_index)
+            return decode_response(response.response, frame_index=response.frame_index, begun_ns=begun_ns)
         case "error":
             status = _STATUS.get(response.error.code, grpc.StatusCode.UNKNOWN)
             return FrameError(response.frame_index, from_status(status, response.error.message, url=url, model=model))
@@ -81,11 +93,14 @@ def decode_frame(response: pb.StreamDetectResponse, *, url: str, model: str) -> 
             raise ServerFailure(f"frame {response.frame_index} was answered with nothing", model=model)
 
 
-def _decode_timings(timings: pb.Timings) -> Timings:
+def _decode_timings(timings: pb.Timings, begun_ns: int | None) -> Timings:
     return Timings(
         preprocess_ns=timings.preprocess_ns,
-        queue_ns=timings.queue_ns,
-        infer_ns=timings.infer_ns,
         postprocess_ns=timings.postprocess_ns,
+        **{f"{stage}_ns": getattr(timings, f"{stage}_ns") for stage in STAGES},
+        total_ns=timings.total_ns,
         batch_size=timings.batch_size,
+        close_reason=timings.close_reason,
+        instance=timings.instance if timings.close_reason else -1,
+        round_trip_ns=0 if begun_ns is None else time.monotonic_ns() - begun_ns,
     )

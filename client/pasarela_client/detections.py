@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pasarela_client.errors import PasarelaError
+from pasarela_client.timings import NOT_TOLD, Timings
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -41,23 +42,6 @@ class Detection:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Timings:
-    """Where the time of a request went on the server."""
-
-    preprocess_ns: int = 0
-    queue_ns: int = 0
-    infer_ns: int = 0
-    postprocess_ns: int = 0
-    batch_size: int = 0
-    """Rows in the batch that the request travelled in."""
-
-    @property
-    def total_ms(self) -> float:
-        """All stages together, in milliseconds."""
-        return (self.preprocess_ns + self.queue_ns + self.infer_ns + self.postprocess_ns) / 1e6
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Detections:
     """The objects found on one image, as arrays of one length n sorted by falling score.
@@ -79,7 +63,7 @@ class Detections:
     model: str = ""
     version: str = ""
     """The version that answered."""
-    timings: Timings = Timings()
+    timings: Timings = NOT_TOLD
     frame_index: int | None = None
     """Position of the image in its stream, counted from 0; None outside streams."""
 

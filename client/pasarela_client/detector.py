@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
@@ -116,6 +117,7 @@ class Detector:
         Raises:
             PasarelaError: One of its kinds says what went wrong.
         """
+        begun_ns = time.monotonic_ns()
         options = DetectOptions.of(confidence=confidence, iou=iou, classes=classes, max_detections=max_detections)
         request = encode_request(
             encode_image(image, channels=channels), options, model=self.model, version=self.version
@@ -125,7 +127,7 @@ class Detector:
             response = self._service.Detect(request, timeout=self.timeout_s if timeout_s is None else timeout_s)
         except grpc.RpcError as error:
             raise self._convert(error) from error
-        return decode_response(response)
+        return decode_response(response, begun_ns=begun_ns)
 
     def stream(
         self,
@@ -162,16 +164,23 @@ class Detector:
             raise InvalidRequest(f"window is at least 1, not {window}")
         options = DetectOptions.of(confidence=confidence, iou=iou, classes=classes, max_detections=max_detections)
         model, version = self.model, self.version
+        begun_ns: dict[int, int] = {}
 
         def encode(frame_index: int, image: ImageSource) -> pb.StreamDetectRequest:
-            return encode_frame(
+            now_ns = time.monotonic_ns()
+            request = encode_frame(
                 frame_index, encode_image(image, channels=channels), options, model=model, version=version
             )
+            begun_ns[frame_index] = now_ns
+            return request
+
+        def decode(response: pb.StreamDetectResponse) -> FrameResult:
+            return decode_frame(response, url=self.url, model=model, begun_ns=begun_ns.pop(response.frame_index, None))
 
         return run_stream(
             iter(images),
             encode=encode,
-            decode=lambda response: decode_frame(response, url=self.url, model=model),
+            decode=decode,
             connect=self._connect,
             convert=self._convert,
             window=window,

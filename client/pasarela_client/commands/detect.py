@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from pasarela_client.commands import WrongUsage
+from pasarela_client.commands.bars import format_timings
 from pasarela_client.commands.paths import NothingFound, expand, unused_names
 from pasarela_client.commands.tables import format_detections
 from pasarela_client.detections import Detections
@@ -30,6 +31,7 @@ examples:
   pasarela detect street.jpg
   pasarela detect photos/ --save found/ --conf 0.5
   pasarela detect 'photos/**/*.png' --classes skirt,trousers --json > found.jsonl
+  pasarela detect street.jpg --timings
 
 exit codes: 0 all images done; 1 some failed (they are listed on stderr); 2 wrong usage; 3 no server; 130 Ctrl-C
 """
@@ -49,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max", type=int, metavar="N", help="at most so many detections an image, best first")
     parser.add_argument("--save", type=Path, metavar="DIR", help="write the images with boxes on them here")
     parser.add_argument("--json", action="store_true", help="print one line of JSON an image")
+    parser.add_argument("--timings", action="store_true", help="show for each image where its time went")
     parser.add_argument("--window", type=int, default=8, metavar="N", help="images under way at a time (default: 8)")
     parser.add_argument("--timeout", type=float, default=30.0, metavar="S", help="seconds to wait (default: 30)")
 
@@ -90,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
                 _report(f"{'' if named else f'{path}: '}{result.error}", failures)
                 continue
             saved = _save(path, result, targets[index], failures) if folder else None
-            _print(path, result, saved, as_json=arguments.json)
+            _print(path, result, saved, as_json=arguments.json, timings=arguments.timings)
     if failures and len(paths) > 1:
         print(f"pasarela: {len(failures)} failed, see above", file=sys.stderr)
     return 1 if failures else 0
@@ -121,12 +124,14 @@ def _save(path: Path, found: Detections, target: Path, failures: list[str]) -> P
     return target
 
 
-def _print(path: Path, found: Detections, saved: Path | None, *, as_json: bool) -> None:
+def _print(path: Path, found: Detections, saved: Path | None, *, as_json: bool, timings: bool) -> None:
     if as_json:
         line = {"image": str(path), **found.to_dict()} | ({"saved": str(saved)} if saved else {})
+        line |= {"timings": found.timings.to_dict()} if timings else {}
         print(json.dumps(line, ensure_ascii=False), flush=True)
-    else:
-        print(format_detections(path, found, saved), flush=True)
+        return
+    text = format_detections(path, found, saved)
+    print(f"{text}\n{format_timings(found.timings, indent='  ')}" if timings else text, flush=True)
 
 
 def _report(message: str, failures: list[str]) -> None:
