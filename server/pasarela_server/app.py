@@ -24,6 +24,8 @@ from pasarela_server.backends.loaders import loaders
 from pasarela_server.config.plan import DETECTION
 from pasarela_server.config.server import ServerConfig
 from pasarela_server.errors import InvalidModel
+from pasarela_server.frontends.sizing import has_gpu, image_threads, suggested_count
+from pasarela_server.frontends.supervise import FrontOptions, Fronts, FrontsUnavailable
 from pasarela_server.observability.http import MetricsServer, Page, text_page
 from pasarela_server.observability.logging import LogControl
 from pasarela_server.observability.metrics import CONTENT_TYPE, Metrics
@@ -67,7 +69,7 @@ def run(config: ServerConfig) -> int:
         explicit = config.model_control_mode == ControlMode.EXPLICIT.value
         scan(config.model_repository, allow_empty=config.allow_empty_repository or explicit)
         loading = asyncio.run(_serve(config))
-    except (InvalidModel, PortUnavailable) as error:
+    except (InvalidModel, PortUnavailable, FrontsUnavailable) as error:
         sys.stderr.write(f"pasarela-server: error: {error}\n")
         return 1
     if loading:
@@ -127,15 +129,18 @@ async def _serve(config: ServerConfig) -> bool:
         failures,
         config.grpc_max_message_bytes,
     )
-    grpc_port = listen(server, config.grpc_address, config.grpc_port)
     pages = _metrics_pages(
         config, lambda: metrics.exposition(models.waiting()), lambda: not calls.stopping and models.ready()
     )
+    fronts = _fronts(config)
+    grpc_port = listen(server, config.grpc_address, config.grpc_port) if fronts is None else fronts.listen(server)
     await server.start()
     if pages is not None:
         pages.start()
     poller = Poller(models.poll, config.repository_poll_secs)
     loaded = _load(models, loop)
+    if fronts is not None:
+        await fronts.start()
     await asyncio.wait((stop, loaded), return_when=asyncio.FIRST_COMPLETED)
     if loaded.done():
         loaded.result()
@@ -146,7 +151,7 @@ async def _serve(config: ServerConfig) -> bool:
         if config.model_control_mode == ControlMode.POLL.value:
             poller.start()
     await stop
-    await _drain(server, calls, health, config.exit_timeout_secs)
+    await _drain(server, calls, health, fronts, config.exit_timeout_secs)
     await asyncio.to_thread(tracer.close)
     if pages is not None:
         pages.close()
@@ -161,22 +166,59 @@ async def _serve(config: ServerConfig) -> bool:
     return False
 
 
+def _fronts(config: ServerConfig) -> Fronts | None:
+    """The processes before this one, not started yet; None if it listens itself."""
+    count = config.frontends
+    if count is None:
+        count = suggested_count(config.cpu_threads, has_gpu=has_gpu())
+    if not count:
+        return None
+    options = FrontOptions(
+        count=count,
+        address=config.grpc_address,
+        port=config.grpc_port,
+        max_message_bytes=config.grpc_max_message_bytes,
+        queue_full_status=config.queue_full_status,
+        image_threads=image_threads(config.cpu_threads, count),
+        log_verbose=config.log_verbose,
+    )
+    return Fronts(options, lambda _post, _arena: _NoDesk())
+
+
+class _NoDesk:
+    """Serves a front that hands everything on: it asks for nothing."""
+
+    def received(self, message: object) -> None:
+        """Nothing comes."""
+
+    def lost(self) -> None:
+        """Nothing is left behind."""
+
+
 def _failures(config: ServerConfig) -> FailureTable:
     return FailureTable(status_codes(queue_full=grpc.StatusCode[config.queue_full_status.upper()]))
 
 
-async def _drain(server: grpc.aio.Server, calls: OpenCalls, health: HealthService, timeout_s: float) -> None:
+async def _drain(
+    server: grpc.aio.Server, calls: OpenCalls, health: HealthService, fronts: Fronts | None, timeout_s: float
+) -> None:
     """Says that the server is going, refuses new requests, and lets open ones finish in the time there is."""
     health.stop()
     calls.stop()
+    open_ones = [calls.wait_idle()]
+    if fronts is not None:
+        fronts.stop()
+        open_ones.append(fronts.wait_idle())
     _log.info("stopping; open requests: %d", len(calls))
     grace_s: float | None = _LAST_BYTES_S
     try:
-        await asyncio.wait_for(calls.wait_idle(), timeout_s)
+        await asyncio.wait_for(asyncio.gather(*open_ones), timeout_s)
     except TimeoutError:
         _log.warning("open requests after %g s, cancelled now: %d", timeout_s, len(calls))
         grace_s = None
     health.close()
+    if fronts is not None:
+        await fronts.close(grace_s or 0.0)
     await server.stop(grace_s)
     _log.info("stopped")
 

@@ -255,11 +255,12 @@ def odd_repository(repository, tmp_path_factory):
     return root
 
 
-@pytest.fixture(scope="module")
-def odd_server(odd_repository, start_server):
+@pytest.fixture(scope="module", params=["0", "2"], ids=["one process", "two fronts"])
+def odd_server(odd_repository, start_server, request):
     """A server that has all but one of them, and has unloaded one."""
     loaded = ("identity", "pair", "away", "broken", "raw", "detector")
     flags = [text for name in loaded for text in ("--load-model", name)]
+    flags += ["--frontends", request.param]
     with start_server(
         odd_repository, "--model-control-mode", "explicit", "--grpc-max-message-bytes", str(MOST_BYTES), *flags
     ) as running:

@@ -81,6 +81,15 @@ class ServerConfig:
         default=128 * 2**20,
         metadata=_says(values.whole_number(1024, 2**31 - 1), "BYTES", "largest gRPC message that is taken or sent"),
     )
+    frontends: int | None = field(
+        default=0,
+        metadata=_says(
+            values.whole_number_or_auto(0, 256),
+            "COUNT",
+            "processes that take gRPC calls and prepare images for the one that runs the models; 0: it does all that "
+            "itself; auto: several where many cores feed a GPU, else 0",
+        ),
+    )
     allow_metrics: bool = field(
         default=True, metadata=_says(values.switch, "BOOL", "offer Prometheus metrics over HTTP")
     )

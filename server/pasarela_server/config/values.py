@@ -70,3 +70,18 @@ def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
         return number
 
     return read
+
+
+def whole_number_or_auto(least: int, most: int) -> Callable[[str], int | None]:
+    """A reader of whole numbers, or of the word auto: None."""
+    number = whole_number(least, most)
+
+    def read(text: str) -> int | None:
+        if text.strip().lower() == "auto":
+            return None
+        try:
+            return number(text)
+        except ValueError as error:
+            raise ValueError(f"{error}, or auto") from None
+
+    return read

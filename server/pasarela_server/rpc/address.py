@@ -28,3 +28,31 @@ def try_port(address: str, port: int) -> None:
     with socket.socket(family, kind, protocol) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(target)
+
+
+def hold_port(address: str, port: int) -> socket.socket:
+    """Takes a port for processes that share it, without listening on it.
+
+    Args:
+        address: The interface, without port.
+        port: 0 takes any free one; the socket's name tells which.
+
+    Returns:
+        A socket to keep open as long as the port is used.
+
+    Raises:
+        PortUnavailable: It cannot be had, or another server has it.
+    """
+    try:
+        try_port(address, port)
+        family, kind, protocol, _, target = socket.getaddrinfo(address.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+        holder = socket.socket(family, kind, protocol)
+        try:
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            holder.bind(target)
+        except OSError:
+            holder.close()
+            raise
+    except OSError as error:
+        raise PortUnavailable(address, port, "--grpc-port", error) from error
+    return holder

@@ -36,7 +36,7 @@ def build_server(
     max_message_bytes: int,
 ) -> grpc.aio.Server:
     """A server with all services and reflection, listening nowhere yet."""
-    server = grpc.aio.server(interceptors=(FailureInterceptor(failures),), options=_options(max_message_bytes))
+    server = grpc.aio.server(interceptors=(FailureInterceptor(failures),), options=server_options(max_message_bytes))
     inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(inference, server)
     detection_pb2_grpc.add_DetectionServiceServicer_to_server(detection, server)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
@@ -44,7 +44,13 @@ def build_server(
     return server
 
 
-def _options(max_message_bytes: int) -> Sequence[tuple[str, Any]]:
+def server_options(max_message_bytes: int, *, shares_port: bool = False) -> Sequence[tuple[str, Any]]:
+    """How the server treats connections.
+
+    Args:
+        max_message_bytes: Largest message that is taken or sent.
+        shares_port: Whether other processes of the same server listen on its port, too.
+    """
     return (
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.max_send_message_length", max_message_bytes),
@@ -52,7 +58,7 @@ def _options(max_message_bytes: int) -> Sequence[tuple[str, Any]]:
         ("grpc.http2.bdp_probe", 0),
         ("grpc.http2.lookahead_bytes", _WINDOW_BYTES),
         # Two servers on one port would share its connections by chance.
-        ("grpc.so_reuseport", 0),
+        ("grpc.so_reuseport", int(shares_port)),
         # Clients may ping idle connections as often as Triton lets them.
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
@@ -61,13 +67,14 @@ def _options(max_message_bytes: int) -> Sequence[tuple[str, Any]]:
     )
 
 
-def listen(server: grpc.aio.Server, address: str, port: int) -> int:
+def listen(server: grpc.aio.Server, address: str, port: int, *, shares_port: bool = False) -> int:
     """Binds the server to a port, before it is started.
 
     Args:
         server: The server.
         address: The interface, without port.
         port: 0 takes any free one.
+        shares_port: Whether other processes of the same server listen on it, too: then it is not tried before.
 
     Returns:
         The port.
@@ -76,7 +83,8 @@ def listen(server: grpc.aio.Server, address: str, port: int) -> int:
         PortUnavailable: It is taken, not allowed, or the address is not this machine's.
     """
     try:
-        try_port(address, port)
+        if not shares_port:
+            try_port(address, port)
         return server.add_insecure_port(authority(address, port))
     except OSError as error:
         raise PortUnavailable(address, port, "--grpc-port", error) from error

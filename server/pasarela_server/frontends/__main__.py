@@ -1,0 +1,28 @@
+"""A front's process: started by the back, never by a person."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+from pasarela_server.frontends.front import run
+from pasarela_server.frontends.settings import FrontSettings
+from pasarela_server.observability.logging import configure_logging
+
+
+def main() -> int:
+    """Serves until the back says that it is over, or has gone."""
+    # Whoever stops a server often signals all of its processes: the back alone decides what that means.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        settings = FrontSettings.from_text(sys.argv[1])
+    except (IndexError, ValueError):
+        sys.stderr.write("this is a part of pasarela-server: start that, with --frontends\n")
+        return 2
+    configure_logging(settings.log_verbose)
+    return run(settings)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""A front's life: it listens beside its siblings, serves, finishes what it has, and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import socket
+from pathlib import Path
+
+import grpc
+
+from pasarela_server.frontends.channel import Channel
+from pasarela_server.frontends.link import CannotListen, Idle, Message, Quit, Ready, Stop
+from pasarela_server.frontends.passthrough import PassThrough
+from pasarela_server.frontends.settings import FrontSettings
+from pasarela_server.rpc.address import PortUnavailable
+from pasarela_server.rpc.calls import OpenCalls
+from pasarela_server.rpc.server import listen, server_options
+
+_log = logging.getLogger("pasarela_server.frontends")
+
+_LAST_REPLIES_S = 0.5
+"""How long refusals may take to leave when the back has gone."""
+
+_TO_THE_BACK = (
+    ("grpc.max_receive_message_length", -1),  # the sizes are checked where clients are
+    ("grpc.max_send_message_length", -1),
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+
+def run(settings: FrontSettings) -> int:
+    """Serves until the back ends it.
+
+    Returns:
+        0 after an orderly end, 1 if the port could not be had or the back has gone.
+    """
+    return asyncio.run(_Front(settings).serve())
+
+
+class _Front:
+    """One front, on its event loop."""
+
+    def __init__(self, settings: FrontSettings) -> None:
+        self._settings = settings
+        self._idle: asyncio.Task[None] | None = None
+
+    async def serve(self) -> int:
+        """Runs from the first message to the last."""
+        settings = self._settings
+        self._ended: asyncio.Future[Quit | None] = asyncio.get_running_loop().create_future()
+        self._calls = OpenCalls()
+        self._link = Channel(self._received, self._lost)
+        await self._link.connect(socket.socket(fileno=settings.link_fd))
+        async with grpc.aio.insecure_channel(settings.back, options=_TO_THE_BACK) as back:
+            server = grpc.aio.server(options=server_options(settings.max_message_bytes, shares_port=True))
+            server.add_generic_rpc_handlers((PassThrough(back, settings.back, self._ended.done),))
+            try:
+                port = listen(server, settings.address, settings.port, shares_port=True)
+            except PortUnavailable as error:
+                self._link.post(CannotListen(str(error)))
+                await self._ended
+                return 1
+            await server.start()
+            self._link.post(Ready(port))
+            ending = await self._ended
+            if self._idle is not None:
+                self._idle.cancel()
+            await server.stop(_LAST_REPLIES_S if ending is None else ending.grace_s or None)
+        if ending is None:
+            # The back leaves no trace of itself if it cannot: whoever comes first does it.
+            shutil.rmtree(Path(settings.back.removeprefix("unix:")).parent, ignore_errors=True)
+            return 1
+        self._link.close()
+        return 0
+
+    def _received(self, message: Message) -> None:
+        match message:
+            case Stop():
+                self._calls.stop()
+                self._idle = asyncio.create_task(self._tell_when_idle())
+            case Quit():
+                self._end(message)
+            case _:
+                _log.error("the back sent what a front does not take: %s", type(message).__name__)
+
+    def _lost(self) -> None:
+        if not self._ended.done():
+            _log.error("the server's main process has gone: front %d ends", self._settings.index)
+        self._end(None)
+
+    def _end(self, ending: Quit | None) -> None:
+        if not self._ended.done():
+            self._ended.set_result(ending)
+
+    async def _tell_when_idle(self) -> None:
+        await self._calls.wait_idle()
+        self._link.post(Idle())

@@ -1,0 +1,252 @@
+"""The fronts as the back sees them: started, started again when one dies, told to stop, ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import grpc
+
+from pasarela_server.frontends.channel import Channel
+from pasarela_server.frontends.link import CannotListen, Idle, Message, Quit, Ready, Stop
+from pasarela_server.frontends.restart import RestartDelay
+from pasarela_server.frontends.settings import FrontSettings
+from pasarela_server.rpc.address import hold_port
+
+_log = logging.getLogger("pasarela_server.frontends")
+
+_LAST_WORDS_S = 3.0
+"""How long a front that was told to end may take beyond its grace, before it is killed."""
+
+
+class FrontsUnavailable(Exception):
+    """Fronts cannot be had on this machine, or do not start; the message says why."""
+
+
+class Desk(Protocol):
+    """Serves one front; `back.FrontDesk` does it. Used from the event loop only."""
+
+    def received(self, message: Message) -> None:
+        """Takes what the front says."""
+        ...
+
+    def lost(self) -> None:
+        """The front has gone."""
+        ...
+
+
+NewDesk = Callable[[Callable[[Message], None], int], Desk]
+"""Builds the desk of a new front: from what sends it messages, and the file descriptor of the memory they share."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrontOptions:
+    """What all fronts are told."""
+
+    count: int
+    address: str
+    port: int
+    max_message_bytes: int
+    queue_full_status: str
+    image_threads: int
+    log_verbose: int
+    arena_bytes: int = 256 * 2**20
+    """Memory that one front shares with the back; it is taken as it is used."""
+
+
+@dataclass(slots=True, eq=False)
+class _Front:
+    """One process, from its start to its end."""
+
+    process: asyncio.subprocess.Process
+    link: Channel
+    ready: asyncio.Future[None]
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Fronts:
+    """Owns the processes, the socket behind them and the port before them. Used from the event loop only."""
+
+    def __init__(self, options: FrontOptions, new_desk: NewDesk) -> None:
+        """Takes the port, and a folder for the socket that only this user can reach.
+
+        Args:
+            options: What the fronts are told.
+            new_desk: Builds what serves a front.
+
+        Raises:
+            FrontsUnavailable: This operating system has not what it takes.
+            PortUnavailable: The port cannot be had.
+        """
+        missing = [
+            what
+            for what, there in (
+                ("SO_REUSEPORT", hasattr(socket, "SO_REUSEPORT")),
+                ("Unix sockets", hasattr(socket, "AF_UNIX")),
+                ("memfd_create", hasattr(os, "memfd_create")),
+            )
+            if not there
+        ]
+        if missing:
+            raise FrontsUnavailable(
+                f"--frontends needs {' and '.join(missing)}, which {sys.platform} has not; leave it 0"
+            )
+        self._options = options
+        self._new_desk = new_desk
+        self._holder = hold_port(options.address, options.port)
+        self.port: int = self._holder.getsockname()[1]
+        self._folder = Path(tempfile.mkdtemp(prefix="pasarela-"))
+        self._back = f"unix:{self._folder / 'back.sock'}"
+        self._fronts: dict[int, _Front] = {}
+        self._keepers: list[asyncio.Task[None]] = []
+        self._stopping = False
+        self._closing = False
+
+    def listen(self, server: grpc.aio.Server) -> int:
+        """Lets the back's server listen where the fronts reach it; the port that clients reach."""
+        server.add_insecure_port(self._back)
+        return self.port
+
+    async def start(self) -> None:
+        """Starts all processes; returns when all of them listen. The back's server has to be started before.
+
+        Raises:
+            FrontsUnavailable: One does not start.
+        """
+        indices = range(self._options.count)
+        fronts = await asyncio.gather(*(self._launch(index) for index in indices))
+        try:
+            await asyncio.gather(*(front.ready for front in fronts))
+        except FrontsUnavailable:
+            await self.close(0.0)
+            raise
+        _log.info("%d front processes listen", len(fronts))
+        self._keepers = [asyncio.create_task(self._keep(index, fronts[index])) for index in indices]
+
+    def stop(self) -> None:
+        """Tells the fronts to take no more requests. Open ones go on."""
+        self._stopping = True
+        for front in self._fronts.values():
+            front.link.post(Stop())
+
+    async def wait_idle(self) -> None:
+        """Returns when no front has a request of its own open; `stop` has to be called before."""
+        await asyncio.gather(*(front.idle.wait() for front in self._fronts.values()))
+
+    async def close(self, grace_s: float) -> None:
+        """Ends all processes, and gives back the port.
+
+        Args:
+            grace_s: How long the last replies may take to leave.
+        """
+        self._closing = True
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+        for front in self._fronts.values():
+            front.link.post(Quit(grace_s))
+        await asyncio.gather(*(_ended(front, grace_s + _LAST_WORDS_S) for front in self._fronts.values()))
+        self._fronts.clear()
+        self._holder.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    async def _keep(self, index: int, front: _Front) -> None:
+        """Starts a front again whenever it dies."""
+        delay = RestartDelay()
+        while True:
+            began_s = time.monotonic()
+            code = await front.process.wait()
+            wait_s = delay.after(time.monotonic() - began_s)
+            _log.error(
+                "front %d (process %d) ended with code %d; it is started again in %g s",
+                index,
+                front.process.pid,
+                code,
+                wait_s,
+            )
+            await asyncio.sleep(wait_s)
+            front = await self._launch(index)
+            with contextlib.suppress(FrontsUnavailable):  # its process ends, and that is seen above
+                await front.ready
+                _log.info("front %d (process %d) listens", index, front.process.pid)
+
+    async def _launch(self, index: int) -> _Front:
+        options = self._options
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        arena = os.memfd_create("pasarela-arena")
+        try:
+            os.ftruncate(arena, options.arena_bytes)
+            settings = FrontSettings(
+                index=index,
+                link_fd=theirs.fileno(),
+                arena_fd=arena,
+                back=self._back,
+                address=options.address,
+                port=self.port,
+                max_message_bytes=options.max_message_bytes,
+                queue_full_status=options.queue_full_status,
+                image_threads=options.image_threads,
+                log_verbose=options.log_verbose,
+            )
+            command = (sys.executable, "-m", "pasarela_server.frontends", settings.to_text())
+            process = await asyncio.create_subprocess_exec(
+                *command, stdin=asyncio.subprocess.DEVNULL, pass_fds=(theirs.fileno(), arena)
+            )
+            return await self._attach(index, process, ours, arena)
+        finally:
+            theirs.close()
+            os.close(arena)
+
+    async def _attach(self, index: int, process: asyncio.subprocess.Process, ours: socket.socket, arena: int) -> _Front:
+        """Builds both sides of the link: what the supervisor listens to, and the desk for everything else."""
+        ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        ready.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+        def received(message: Message) -> None:
+            match message:
+                case Ready():
+                    ready.set_result(None)
+                case CannotListen():
+                    ready.set_exception(FrontsUnavailable(message.reason))
+                    link.close()
+                case Idle():
+                    front.idle.set()
+                case _:
+                    desk.received(message)
+
+        def lost() -> None:
+            front.idle.set()
+            if not ready.done():
+                ready.set_exception(FrontsUnavailable("a front process ended before it listened; see the log"))
+            desk.lost()
+
+        link = Channel(received, lost)
+        desk = self._new_desk(link.post, arena)
+        front = _Front(process, link, ready)
+        self._fronts[index] = front
+        await link.connect(ours)
+        if self._stopping:
+            link.post(Stop())
+        return front
+
+
+async def _ended(front: _Front, timeout_s: float) -> None:
+    try:
+        await asyncio.wait_for(front.process.wait(), timeout_s)
+    except TimeoutError:
+        _log.warning("front process %d did not end in %g s and is killed", front.process.pid, timeout_s)
+        front.process.kill()
+        await front.process.wait()
+    finally:
+        front.link.close()
