@@ -75,13 +75,21 @@ class Outcome:
         """Inferences in the request: the size of its batch dimension."""
 
     def __enter__(self) -> Self:
-        self._started_ns = self._metrics.clock_ns()
-        self._series.change_open(1)
-        return self
+        return self.begin(self._metrics.clock_ns())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.end(error)
+
+    def begin(self, started_ns: int) -> Self:
+        """Begins a request that is no context: one that came to another process, at that time on the same clock."""
+        self._started_ns = started_ns
+        self._series.change_open(1)
+        return self
+
+    def end(self, error: BaseException | None) -> None:
+        """Ends it, once; with the reason if it failed."""
         self._series.change_open(-1)
         failed = error is not None
         record = RequestRecord(

@@ -55,6 +55,11 @@ class DetectionServable:
         return f"detection over {self._config.parameters['model']}"
 
     @property
+    def pipeline(self) -> DetectionPipeline:
+        """Detects with it."""
+        return self._pipeline
+
+    @property
     def waiting(self) -> int:
         """None: the queue is the raw model's."""
         return 0

@@ -74,12 +74,12 @@ class DetectionPipeline:
             defaults: What holds where a request says nothing.
             limits: Bounds on images.
         """
-        self._model = model
-        self._version = version
-        self._raw = raw
+        self.model = model
+        self.version = version
+        self.raw = raw
         self._pool = pool
-        self._defaults = defaults
-        self._limits = limits
+        self.defaults = defaults
+        self.limits = limits
         self._room = threading.BoundedSemaphore(limits.max_waiting)
 
     async def detect(
@@ -94,19 +94,19 @@ class DetectionPipeline:
             ModelUnavailable: The raw model is not ready.
             BackendFailure: The framework raised.
         """
-        with self._raw() as raw:
+        with self.raw() as raw:
             detector = raw.require_detector()
-            options = choose_options(self._model, detector.names, self._defaults, overrides)
+            options = choose_options(self.model, detector.names, self.defaults, overrides)
             if not self._room.acquire(blocking=False):
                 raise QueueFull(
-                    f"model {self._model!r}: {self._limits.max_waiting} images wait already, which is its limit; "
+                    f"model {self.model!r}: {self.limits.max_waiting} images wait already, which is its limit; "
                     "send fewer at a time"
                 )
             submitted_ns = time.monotonic_ns()
 
             def prepare() -> _Prepared:
                 return _prepare(
-                    self._model, image, detector, self._limits.max_pixels, deadline_monotonic_s, submitted_ns
+                    self.model, image, detector, self.limits.max_pixels, deadline_monotonic_s, submitted_ns
                 )
 
             def submit(prepared: _Prepared) -> Future[BatchAnswer]:
@@ -138,8 +138,8 @@ class DetectionPipeline:
             nms_ns=time.monotonic_ns() - began_ns,
         )
         return DetectResult(
-            model_name=self._model,
-            model_version=self._version,
+            model_name=self.model,
+            model_version=self.version,
             detections=detections,
             names=detector.names,
             image_height=prepared.height,

@@ -81,6 +81,11 @@ class RawServable:
         return self._backend.description
 
     @property
+    def pipeline(self) -> DetectionPipeline:
+        """Detects with it."""
+        return self._pipeline
+
+    @property
     def waiting(self) -> int:
         """Requests in the queue now."""
         return self._scheduler.waiting

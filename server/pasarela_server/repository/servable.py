@@ -12,6 +12,7 @@ from typing import Protocol, Self
 
 from pasarela_server.config.model import ModelConfig
 from pasarela_server.errors import BackendMissing, ModelUnavailable
+from pasarela_server.repository.pipeline import DetectionPipeline
 from pasarela_server.repository.result import DetectOverrides, DetectResult, ImageSource
 from pasarela_server.request import InferRequest, InferResponse
 
@@ -62,6 +63,15 @@ class Servable(Protocol):
 
     def labels(self, output: str) -> tuple[str, ...]:
         """Names of the classes that an output's elements stand for; empty if there are none."""
+        ...
+
+    @property
+    def pipeline(self) -> DetectionPipeline:
+        """What detects with it.
+
+        Raises:
+            InvalidRequest: It takes no images.
+        """
         ...
 
     @property

@@ -17,6 +17,7 @@ from pasarela_server.detection.options import DetectOptions
 from pasarela_server.detection.suppression import finish_rows
 from pasarela_server.errors import InvalidRequest, ModelUnavailable, QueueFull
 from pasarela_server.repository.door import check_request
+from pasarela_server.repository.pipeline import DetectionPipeline
 from pasarela_server.repository.raw import RawServable
 from pasarela_server.repository.result import DetectOverrides, DetectResult, ImageSource
 from pasarela_server.request import InferRequest, InferResponse
@@ -74,6 +75,18 @@ class SuppressionServable:
         return f"suppression over {self._suppression.raw.model}"
 
     @property
+    def pipeline(self) -> DetectionPipeline:
+        """None: images go to a detection model, which suppresses by itself.
+
+        Raises:
+            InvalidRequest: Always.
+        """
+        raise InvalidRequest(
+            f"model {self._config.name!r} takes tensors; send images to a detection model, or to "
+            f"{self._suppression.raw.model!r}"
+        )
+
+    @property
     def waiting(self) -> int:
         """None: the queue is the raw model's."""
         return 0
@@ -115,19 +128,12 @@ class SuppressionServable:
 
     async def detect(
         self,
-        image: ImageSource,  # noqa: ARG002 - refused as it is
-        overrides: DetectOverrides = _NO_OVERRIDES,  # noqa: ARG002
-        deadline_monotonic_s: float | None = None,  # noqa: ARG002
+        image: ImageSource,
+        overrides: DetectOverrides = _NO_OVERRIDES,
+        deadline_monotonic_s: float | None = None,
     ) -> DetectResult:
-        """Refused: images go to a detection model, which suppresses by itself.
-
-        Raises:
-            InvalidRequest: Always.
-        """
-        raise InvalidRequest(
-            f"model {self._config.name!r} takes tensors; send images to a detection model, or to "
-            f"{self._suppression.raw.model!r}"
-        )
+        """Refused; see `pipeline`."""
+        return await self.pipeline.detect(image, overrides, deadline_monotonic_s)
 
     def stop(self, *, drain: bool) -> None:
         """Nothing runs here: the raw model's queue is the raw model's."""

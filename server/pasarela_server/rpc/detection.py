@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import time
 from collections.abc import AsyncIterator
@@ -14,6 +15,8 @@ from pasarela_proto import detection_pb2 as pb
 from pasarela_proto import detection_pb2_grpc
 from pasarela_server.errors import ServerStopping
 from pasarela_server.observability.metrics import Metrics
+from pasarela_server.repository.result import DetectResult
+from pasarela_server.request import Timings
 from pasarela_server.rpc.calls import OpenCalls
 from pasarela_server.rpc.detection_codec import (
     decode_image_source,
@@ -33,28 +36,23 @@ FRAMES_IN_FLIGHT = 8
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
-class DetectionService(detection_pb2_grpc.DetectionServiceServicer):
-    """Images in, named boxes out."""
+class ImageService(detection_pb2_grpc.DetectionServiceServicer, abc.ABC):
+    """Images in, named boxes out: the calls and the streams. How one image is answered, its subclass says."""
 
-    def __init__(
-        self,
-        models: Models,
-        calls: OpenCalls,
-        metrics: Metrics,
-        failures: FailureTable,
-        frames_in_flight: int = FRAMES_IN_FLIGHT,
-    ) -> None:
-        self._models = models
+    def __init__(self, calls: OpenCalls, failures: FailureTable, frames_in_flight: int = FRAMES_IN_FLIGHT) -> None:
         self._calls = calls
-        self._metrics = metrics
         self._failures = failures
         self._frames_in_flight = frames_in_flight
+
+    @abc.abstractmethod
+    async def answer(self, request: pb.DetectRequest, remaining_s: float | None) -> pb.DetectResponse:
+        """Answers one image within so many seconds. Cancelling the task that awaits it gives the image up."""
 
     @override
     async def Detect(self, request: pb.DetectRequest, context: Context) -> pb.DetectResponse:
         """One image. When the client goes away this call is cancelled, and its queue entry with it."""
         with self._calls.admitted():
-            return await self._detect(request, context.time_remaining())
+            return await self.answer(request, context.time_remaining())
 
     @override
     async def StreamDetect(
@@ -80,7 +78,7 @@ class DetectionService(detection_pb2_grpc.DetectionServiceServicer):
 
     async def _answer_frame(self, frame: pb.StreamDetectRequest) -> pb.StreamDetectResponse:
         try:
-            response = await self._detect(frame.request, None)
+            response = await self.answer(frame.request, None)
         except Exception as error:  # noqa: BLE001 - a frame's failure is its answer: the stream goes on
             failure = self._failures.failure(error, frame.request.id or f"frame {frame.frame_index}")
             return pb.StreamDetectResponse(
@@ -88,7 +86,24 @@ class DetectionService(detection_pb2_grpc.DetectionServiceServicer):
             )
         return pb.StreamDetectResponse(frame_index=frame.frame_index, response=response)
 
-    async def _detect(self, request: pb.DetectRequest, remaining_s: float | None) -> pb.DetectResponse:
+
+class DetectionService(ImageService):
+    """Answers by the models of this process."""
+
+    def __init__(
+        self,
+        models: Models,
+        calls: OpenCalls,
+        metrics: Metrics,
+        failures: FailureTable,
+        frames_in_flight: int = FRAMES_IN_FLIGHT,
+    ) -> None:
+        super().__init__(calls, failures, frames_in_flight)
+        self._models = models
+        self._metrics = metrics
+
+    @override
+    async def answer(self, request: pb.DetectRequest, remaining_s: float | None) -> pb.DetectResponse:
         received_ns = time.monotonic_ns()
         name = request.model_name
         with self._models.acquire(name, parse_version(name, request.model_version)) as handle:
@@ -99,9 +114,20 @@ class DetectionService(detection_pb2_grpc.DetectionServiceServicer):
                     decode_options(request.options),
                     None if remaining_s is None else received_ns / 1e9 + remaining_s,
                 )
-                executed_ns = time.monotonic_ns()
-                reply = encode_result(result, request.id)
-                timings = result.timings.answered(received_ns, executed_ns, time.monotonic_ns())
-                reply.timings.MergeFrom(encode_typed(timings))
-                outcome.timings = timings.answered(received_ns, executed_ns, time.monotonic_ns())
+                reply, outcome.timings = encode_reply(result, request.id, received_ns)
             return reply
+
+
+def encode_reply(result: DetectResult, request_id: str, received_ns: int) -> tuple[pb.DetectResponse, Timings]:
+    """The message of a result, and all of its timings.
+
+    Args:
+        result: What was found.
+        request_id: As the client named it.
+        received_ns: When the request came, on the clock of `time.monotonic_ns`.
+    """
+    executed_ns = time.monotonic_ns()
+    reply = encode_result(result, request_id)
+    timings = result.timings.answered(received_ns, executed_ns, time.monotonic_ns())
+    reply.timings.MergeFrom(encode_typed(timings))
+    return reply, timings.answered(received_ns, executed_ns, time.monotonic_ns())
