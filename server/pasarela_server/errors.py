@@ -10,7 +10,7 @@
     │   └── BackendMissing    its framework is not installed; the message holds the command that installs it
     ├── QueueFull             the model's queue has reached its limit
     ├── QueueTimeout          the request waited longer than the model's queue policy allows
-    ├── DeadlineExpired       the request's deadline passed while it waited
+    ├── DeadlineExpired       the request's deadline passed before it was executed, or is too near to be met
     ├── RequestCancelled      the client went away before its request was executed
     ├── ServerStopping        the server drains and takes no new requests
     ├── InvalidModel          config.pbtxt or artefact cannot be served
@@ -65,7 +65,7 @@ class QueueTimeout(ServingError):
 
 
 class DeadlineExpired(ServingError):
-    """The deadline passed before the request was executed."""
+    """The deadline passed before the request was executed, or is too near for an answer."""
 
 
 class RequestCancelled(ServingError):

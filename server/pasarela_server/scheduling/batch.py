@@ -30,14 +30,9 @@ class Entry:
 
     inputs: Mapping[str, Array]
     waiting: Waiting
-    deadline_s: float | None
     priority: int = 0
     """1 is the most urgent; 0 leaves it to the policy."""
     future: Future[BatchAnswer] = field(default_factory=Future)
-
-    def expired(self, now_s: float) -> bool:
-        """True if nobody waits for the answer any more."""
-        return self.deadline_s is not None and now_s >= self.deadline_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,19 @@
-"""The queue of one model: bounded at the door, emptied by the instances, abandoned work never executed."""
+"""The queue of one model: bounded at the door, emptied by the instances, work that is of no use never executed."""
 
 from __future__ import annotations
 
+import functools
+import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
 
-from pasarela_server.errors import QueueFull, ServerStopping
-from pasarela_server.scheduling.batch import Batch, Entry
-from pasarela_server.scheduling.policy import BatchingPolicy, CloseReason, Take, Wait, decide
+from pasarela_server.errors import DeadlineExpired, QueueFull, ServerStopping
+from pasarela_server.scheduling.batch import Batch, BatchAnswer, Entry
+from pasarela_server.scheduling.occupancy import Occupancy, Outlook
+from pasarela_server.scheduling.policy import BatchingPolicy, Take, Wait, decide
 from pasarela_server.scheduling.queue import Dropped, QueuePolicy, RequestQueue
 
 
@@ -26,6 +31,7 @@ class DynamicBatcher:
         clock: Callable[[], float] = time.monotonic,
         levels: Sequence[QueuePolicy] = (QueuePolicy(),),
         default_level: int = 1,
+        instances: int = 1,
     ) -> None:
         """Builds the batcher.
 
@@ -35,11 +41,13 @@ class DynamicBatcher:
             clock: A monotonic clock in seconds.
             levels: How requests wait, by priority level, the most urgent first.
             default_level: Of requests that name no level.
+            instances: How many take batches.
         """
         self._name = name
         self._policy = policy
         self._clock = clock
-        self._queue = RequestQueue(name, levels, default_level)
+        self._queue = RequestQueue(name, levels, default_level, policy.max_rows, policy.ripe_rows)
+        self._occupancy = Occupancy(policy, instances)
         self._changed = threading.Condition()
         self._closed = False
 
@@ -51,29 +59,53 @@ class DynamicBatcher:
 
         Raises:
             QueueFull: As many entries of its priority wait as the policy allows.
+            DeadlineExpired: Its deadline has passed, or is too near for what waits before it.
             ServerStopping: The batcher was closed.
         """
+        now_s = self._clock()
+        late: Outlook | None = None
+        ticket: int | None = None
         with self._changed:
             if self._closed:
                 raise ServerStopping(f"model '{self._name}' is being unloaded and takes no new requests")
-            dropped = [] if self._queue.room(entry.priority) else self._queue.sweep(self._clock())
-            full = not self._queue.room(entry.priority)
-            if not full:
-                self._queue.append(entry)
-                self._changed.notify()
+            dropped = self._sweep(now_s)
+            if self._queue.room(entry.priority):
+                late = self._too_late(entry, now_s)
+                if late is None:
+                    ticket = self._queue.append(entry)
+                    self._changed.notify()
         self._resolve_dropped(dropped)
-        if full:
+        if late is not None:
+            raise DeadlineExpired(f"model '{self._name}': {late.explain(entry.waiting.deadline_s - now_s)}")
+        if ticket is None:
             raise QueueFull(
                 f"the queue of model '{self._name}' holds {self._queue.limit(entry.priority)} requests, its limit; "
                 "try again later"
             )
+        entry.future.add_done_callback(functools.partial(self._given_up, ticket))
 
-    def take(self) -> Batch | None:
-        """Blocks until there is a batch for the calling instance; None when the batcher is closed and empty."""
+    def outlook(self, shape: Hashable, priority: int = 0, ahead: int = 0) -> Outlook:
+        """What a request of one row can expect that comes now.
+
+        Args:
+            shape: Its shape.
+            priority: Its level.
+            ahead: Requests like it that come before it, and have not been submitted yet.
+        """
+        with self._changed:
+            return self._occupancy.outlook(1, self._queue.before(priority, shape), ahead, self._clock())
+
+    def take(self, instance: int = 0) -> Batch | None:
+        """Blocks until there is a batch for an instance; None when the batcher is closed and empty.
+
+        Calling it says that the instance has done with the batch that it took before.
+        """
+        with self._changed:
+            self._occupancy.ended(instance, self._clock())
         while True:
             with self._changed:
-                dropped = self._queue.sweep(self._clock())
-                batch, step = self._form()
+                dropped = self._sweep(self._clock())
+                batch, step = self._form(instance)
                 if batch is None and not dropped and isinstance(step, Wait):
                     if self._closed and not self._queue:
                         return None
@@ -82,11 +114,13 @@ class DynamicBatcher:
             if batch is not None:
                 return batch
 
-    def try_take(self) -> Batch | Wait:
+    def try_take(self, instance: int = 0) -> Batch | Wait:
         """One step of `take`, without blocking: the batch that is due now, or how long until one may be."""
         with self._changed:
-            dropped = self._queue.sweep(self._clock())
-            batch, step = self._form()
+            now_s = self._clock()
+            self._occupancy.ended(instance, now_s)
+            dropped = self._sweep(now_s)
+            batch, step = self._form(instance)
         self._resolve_dropped(dropped)
         return batch if batch is not None else step if isinstance(step, Wait) else Wait(0.0)
 
@@ -94,28 +128,54 @@ class DynamicBatcher:
         """Refuses new entries. What waits is still handed out if `drain`, and else fails with ServerStopping."""
         with self._changed:
             self._closed = True
+            self._policy = replace(self._policy, max_queue_delay_s=0.0)  # nothing more will come to wait for
             abandoned = [] if drain else self._queue.clear()
             self._changed.notify_all()
         for entry in abandoned:
             if entry.future.set_running_or_notify_cancel():
                 entry.future.set_exception(ServerStopping(f"model '{self._name}' was unloaded before it could answer"))
 
-    def _form(self) -> tuple[Batch | None, Take | Wait]:
+    def _form(self, instance: int) -> tuple[Batch | None, Take | Wait]:
         now_s = self._clock()
-        step = decide((entry.waiting for entry in self._queue), self._policy, now_s)
+        step = decide(self._queue.lines(), self._policy, now_s, self._occupancy.batch(1, now_s).least_s)
         if isinstance(step, Wait):
-            if not (self._closed and self._queue):
-                return None, self._until(step, now_s)
-            step = Take(len(self._queue), CloseReason.DELAY)  # closing: nothing more will come to wait for
-        claimed = tuple(entry for entry in self._queue.pop(step.count) if entry.future.set_running_or_notify_cancel())
+            return None, self._until(step, now_s)
+        popped = self._queue.pop(step.count, step.shape)
+        claimed = tuple(entry for entry in popped if entry.future.set_running_or_notify_cancel())
         if self._queue:
             self._changed.notify()
-        return (Batch(claimed, step.reason, now_s) if claimed else None), step
+        if not claimed:
+            return None, step
+        batch = Batch(claimed, step.reason, now_s)
+        self._occupancy.began(instance, batch.rows, now_s)
+        return batch, step
 
     def _until(self, step: Wait, now_s: float) -> Wait:
         """Wakes the instance also for an entry that will have waited too long before its batch is due."""
         timeout_s = self._queue.until_timeout_s(now_s)
         return step if step.seconds is None or step.seconds <= timeout_s else Wait(timeout_s)
+
+    def _too_late(self, entry: Entry, now_s: float) -> Outlook | None:
+        """What an entry can expect that cannot be answered before its deadline; None if it can be."""
+        left_s = entry.waiting.deadline_s - now_s
+        if math.isinf(left_s):
+            return None
+        before = self._queue.before(entry.priority, entry.waiting.shape)
+        outlook = self._occupancy.outlook(entry.waiting.rows, before, 0, now_s)
+        return None if outlook.fits(left_s) else outlook
+
+    def _sweep(self, now_s: float) -> list[Dropped]:
+        return self._queue.sweep(now_s, self._occupancy.batch(1, now_s).least_s)
+
+    def _given_up(self, ticket: int, future: Future[BatchAnswer]) -> None:
+        """A client that goes makes room at once."""
+        if not future.cancelled():
+            return
+        with self._changed:
+            entry = self._queue.discard(ticket)
+            self._changed.notify()
+        if entry is not None:
+            future.set_running_or_notify_cancel()
 
     def _resolve_dropped(self, dropped: list[Dropped]) -> None:
         for one in dropped:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
 
-from pasarela_server.backends.base import Session
+from pasarela_server.backends.base import PartsSession, Session
 from pasarela_server.errors import BackendFailure, ServingError
 from pasarela_server.request import Timings
 from pasarela_server.scheduling.batch import Batch, BatchAnswer, gather, split
@@ -33,6 +34,7 @@ class ModelInstance:
     ) -> None:
         self._name = name
         self._session = session
+        self._parts_session = session if isinstance(session, PartsSession) else None
         self._batcher = batcher
         self._clock = clock
         self._on_execution = on_execution
@@ -53,7 +55,7 @@ class ModelInstance:
 
     def _run_once(self) -> bool:
         """One batch; False at the end. Nothing of it is held while the instance waits for the next."""
-        batch = self._batcher.take()
+        batch = self._batcher.take(self._index)
         if batch is not None:
             self.execute(batch)
         return batch is not None
@@ -62,9 +64,9 @@ class ModelInstance:
         """Runs one batch and resolves each of its futures, with its own rows or with the reason of the failure."""
         marks_s = [self._clock()]
         try:
-            inputs = gather(batch.entries)
+            infer = self._inference(batch)
             marks_s.append(self._clock())
-            outputs = self._session.infer(inputs)
+            outputs = infer()
             marks_s.append(self._clock())
             answers = split(outputs, batch.entries)
             marks_s.append(self._clock())
@@ -77,6 +79,12 @@ class ModelInstance:
             execution = Execution(batch.rows, input_ns, infer_ns, output_ns, batch.reason.value, self._index)
             self._on_execution(execution)
             self._answer(batch, answers, execution)
+
+    def _inference(self, batch: Batch) -> Callable[[], Mapping[str, Array]]:
+        """What runs a batch; its inputs are gathered here unless the session does that itself."""
+        if self._parts_session is not None:
+            return functools.partial(self._parts_session.infer_parts, [entry.inputs for entry in batch.entries])
+        return functools.partial(self._session.infer, gather(batch.entries))
 
     def _answer(self, batch: Batch, answers: list[Mapping[str, Array]], execution: Execution) -> None:
         for entry, outputs in zip(batch.entries, answers, strict=True):

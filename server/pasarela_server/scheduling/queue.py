@@ -1,15 +1,17 @@
-"""What waits for one model: by priority, bounded, and for no longer than its policy allows. Not thread-safe."""
+"""What waits for one model: by priority and shape, bounded, no longer than its policy allows. Not thread-safe."""
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import math
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pasarela_server.errors import DeadlineExpired, QueueTimeout, ServingError
 from pasarela_server.scheduling.batch import Entry
+from pasarela_server.scheduling.policy import Waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,17 +32,6 @@ class QueuePolicy:
             raise ValueError(f"timeout_s is {self.timeout_s}; it is a time above 0 seconds")
 
 
-@dataclass(slots=True)
-class _Level:
-    policy: QueuePolicy
-    waiting: deque[Entry] = field(default_factory=deque)
-    delayed: deque[Entry] = field(default_factory=deque)
-    """Those that have waited too long and go on waiting."""
-
-    def __len__(self) -> int:
-        return len(self.waiting) + len(self.delayed)
-
-
 @dataclass(frozen=True, slots=True)
 class Dropped:
     """An entry that left the queue without being executed."""
@@ -50,101 +41,279 @@ class Dropped:
     """For whoever still waits for it; nobody does if it was cancelled."""
 
 
-class RequestQueue:
-    """Entries in the order in which they are to be executed: by level, those that were delayed behind the others."""
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What is to be executed before a request that comes now."""
 
-    def __init__(self, name: str, policies: Sequence[QueuePolicy], default_level: int = 1) -> None:
+    requests: int
+    rows: int
+    batches: int
+    """If requests of one shape are merged."""
+    beside: int
+    """Rows that wait for it to join their batch, if there are any."""
+
+
+@dataclass(slots=True)
+class _Line:
+    """Entries by their tickets, in the order in which they came, all of them and those of each shape."""
+
+    everyone: OrderedDict[int, Entry] = field(default_factory=OrderedDict)
+    by_shape: dict[Hashable, OrderedDict[int, Entry]] = field(default_factory=dict)
+
+    def append(self, ticket: int, entry: Entry) -> None:
+        self.everyone[ticket] = entry
+        self.by_shape.setdefault(entry.waiting.shape, OrderedDict())[ticket] = entry
+
+    def remove(self, ticket: int) -> None:
+        shape = self.everyone.pop(ticket).waiting.shape
+        alike = self.by_shape[shape]
+        del alike[ticket]
+        if not alike:
+            del self.by_shape[shape]
+
+
+@dataclass(slots=True)
+class _Level:
+    policy: QueuePolicy
+    rows: int = 0
+    waiting: _Line = field(default_factory=_Line)
+    delayed: _Line = field(default_factory=_Line)
+    """Those that have waited too long and go on waiting."""
+
+    def __len__(self) -> int:
+        return len(self.waiting.everyone) + len(self.delayed.everyone)
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where an entry waits."""
+
+    level: _Level
+    line: _Line
+
+
+class RequestQueue:
+    """Entries in the order in which they are to be executed: by level, those that were delayed behind the others.
+
+    Each entry has a ticket. Any of them may leave at any time; no operation looks at all that waits.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        policies: Sequence[QueuePolicy],
+        default_level: int = 1,
+        max_rows: int = 1,
+        ripe_rows: int = 1,
+    ) -> None:
         """Starts empty.
 
         Args:
             name: The model's name, for messages.
             policies: One for each priority level, the most urgent first.
             default_level: Of requests that name none, or one that does not exist; the first is 1.
+            max_rows: Rows of a batch.
+            ripe_rows: See `BatchingPolicy.ripe_rows`.
         """
         self._name = name
         self._levels = tuple(map(_Level, policies))
         self._default_level = default_level
+        self._max_rows = max_rows
+        self._ripe_rows = ripe_rows
+        self._batches = 0
+        self._tickets = itertools.count()
+        self._places: dict[int, _Place] = {}
+        self._rows: dict[Hashable, int] = {}
+        self._ripe: dict[Hashable, None] = {}
+        # Tickets, not entries: what has left must not be kept alive by a deadline that is far away.
+        self._deadlines: list[tuple[float, int]] = []
 
     def __len__(self) -> int:
-        return sum(map(len, self._levels))
+        return len(self._places)
 
     def __iter__(self) -> Iterator[Entry]:
         """All entries, the next to be executed first."""
-        return itertools.chain.from_iterable(itertools.chain(level.waiting, level.delayed) for level in self._levels)
+        return itertools.chain.from_iterable(line.everyone.values() for line in self._lines())
 
     def room(self, priority: int) -> int:
         """How many more requests of a priority may come."""
-        level = self._level(priority)
+        level = self._levels[self._level(priority)]
         return level.policy.max_requests - len(level)
 
     def limit(self, priority: int) -> int:
         """How many requests of a priority may wait."""
-        return self._level(priority).policy.max_requests
+        return self._levels[self._level(priority)].policy.max_requests
 
-    def append(self, entry: Entry) -> None:
-        """Puts an entry behind the others of its level."""
-        self._level(entry.priority).waiting.append(entry)
+    def before(self, priority: int, shape: Hashable) -> Before:
+        """What is executed before a request of a priority and a shape that comes now, if nothing else comes."""
+        levels = self._levels[: self._level(priority) + 1]
+        rows, all_rows = sum(level.rows for level in levels), sum(level.rows for level in self._levels)
+        share = rows / all_rows if all_rows else 0.0
+        full, beside = divmod(self._rows.get(shape, 0), self._max_rows)
+        others = (self._batches - full - (beside > 0)) * share
+        if beside and not full:
+            others *= self._share_before(shape)
+        return Before(sum(map(len, levels)), rows, round(full * share + others), round(beside * share))
 
-    def pop(self, count: int) -> list[Entry]:
-        """Takes the next entries out."""
-        taken: list[Entry] = []
-        for level in self._levels:
-            for line in (level.waiting, level.delayed):
-                while line and len(taken) < count:
-                    taken.append(line.popleft())
-        return taken
+    def append(self, entry: Entry) -> int:
+        """Puts an entry behind the others of its level; returns its ticket."""
+        ticket = next(self._tickets)
+        level = self._levels[self._level(entry.priority)]
+        level.waiting.append(ticket, entry)
+        self._places[ticket] = _Place(level, level.waiting)
+        if entry.waiting.deadline_s < math.inf:
+            heapq.heappush(self._deadlines, (entry.waiting.deadline_s, ticket))
+        self._count(level, entry.waiting, 1)
+        return ticket
+
+    def discard(self, ticket: int) -> Entry | None:
+        """Takes an entry out; None if it is not here any more."""
+        place = self._places.pop(ticket, None)
+        if place is None:
+            return None
+        entry = place.line.everyone[ticket]
+        place.line.remove(ticket)
+        self._count(place.level, entry.waiting, -1)
+        self._forget_deadlines()
+        return entry
+
+    def lines(self) -> Iterator[tuple[Hashable, Iterator[Waiting]]]:
+        """What waits, by shape, as `policy.decide` wants it: the line of the next request first.
+
+        An entry whose client has given it up is passed over. The queue must not change meanwhile.
+        """
+        heads = [next(iter(line.everyone.values())).waiting.shape for line in self._lines() if line.everyone]
+        if not heads:
+            return
+        yield heads[0], self._alike(heads[0])
+        others = {*heads, *self._ripe}
+        tightest = self._tightest()
+        if tightest is not None:
+            others.add(tightest.waiting.shape)
+        for shape in sorted(others - {heads[0]}, key=self._rank):
+            yield shape, self._alike(shape)
+
+    def pop(self, count: int, shape: Hashable) -> list[Entry]:
+        """Takes the next entries of a shape out."""
+        tickets = (
+            ticket
+            for line in self._lines()
+            for ticket, entry in line.by_shape.get(shape, {}).items()
+            if not entry.future.cancelled()
+        )
+        taken = (self.discard(ticket) for ticket in list(itertools.islice(tickets, count)))
+        return [entry for entry in taken if entry is not None]
 
     def clear(self) -> list[Entry]:
         """Takes everything out."""
-        return self.pop(len(self))
+        taken = list(self)
+        for ticket in list(self._places):
+            self.discard(ticket)
+        return taken
 
     def until_timeout_s(self, now_s: float) -> float:
         """How long until the next entry has waited as long as its policy allows; infinite if that never comes."""
         # Within a line the first has waited longest.
-        ends = [level.waiting[0].waiting.enqueued_s + level.policy.timeout_s for level in self._levels if level.waiting]
+        ends = [
+            next(iter(level.waiting.everyone.values())).waiting.enqueued_s + level.policy.timeout_s
+            for level in self._levels
+            if level.waiting.everyone
+        ]
         return max(0.0, min(ends, default=math.inf) - now_s)
 
-    def sweep(self, now_s: float) -> list[Dropped]:
-        """Takes out what is not to be executed any more, and delays what its policy delays."""
+    def sweep(self, now_s: float, service_s: float = 0.0) -> list[Dropped]:
+        """Takes out what is not to be executed any more, and delays what its policy delays.
+
+        Args:
+            now_s: The time.
+            service_s: What an execution takes at least: who has less time left cannot make it.
+        """
         dropped: list[Dropped] = []
+        while (entry := self._tightest()) is not None:
+            left_s = entry.waiting.deadline_s - now_s
+            if left_s > 0 and left_s >= service_s:
+                break
+            self.discard(self._deadlines[0][1])
+            dropped.append(Dropped(entry, self._expired(left_s)))
         for level in self._levels:
-            level.delayed = self._sift(level.delayed, math.inf, now_s, dropped, None)
-            late: deque[Entry] | None = level.delayed if level.policy.delay_on_timeout else None
-            level.waiting = self._sift(level.waiting, level.policy.timeout_s, now_s, dropped, late)
+            while level.waiting.everyone:
+                ticket, entry = next(iter(level.waiting.everyone.items()))
+                if now_s - entry.waiting.enqueued_s < level.policy.timeout_s:
+                    break
+                if level.policy.delay_on_timeout:
+                    level.waiting.remove(ticket)
+                    level.delayed.append(ticket, entry)
+                    self._places[ticket].line = level.delayed
+                else:
+                    self.discard(ticket)
+                    dropped.append(Dropped(entry, self._timed_out(level.policy.timeout_s)))
         return dropped
 
-    def _sift(
-        self,
-        line: deque[Entry],
-        timeout_s: float,
-        now_s: float,
-        dropped: list[Dropped],
-        late: deque[Entry] | None,
-    ) -> deque[Entry]:
-        """The entries of a line that stay; the others are added to `dropped`, or to `late` if there is such a line."""
-        if not any(self._is_over(entry, timeout_s, now_s) for entry in line):
-            return line
-        staying: deque[Entry] = deque()
-        for entry in line:
-            if entry.future.cancelled() or entry.expired(now_s):
-                dropped.append(Dropped(entry, self._expired()))
-            elif now_s - entry.waiting.enqueued_s < timeout_s:
-                staying.append(entry)
-            elif late is not None:
-                late.append(entry)
-            else:
-                dropped.append(Dropped(entry, self._timed_out(timeout_s)))
-        return staying
+    def _lines(self) -> Iterator[_Line]:
+        for level in self._levels:
+            yield level.waiting
+            yield level.delayed
 
-    def _is_over(self, entry: Entry, timeout_s: float, now_s: float) -> bool:
-        return entry.future.cancelled() or entry.expired(now_s) or now_s - entry.waiting.enqueued_s >= timeout_s
+    def _alike(self, shape: Hashable) -> Iterator[Waiting]:
+        for line in self._lines():
+            for entry in line.by_shape.get(shape, {}).values():
+                if not entry.future.cancelled():
+                    yield entry.waiting
 
-    def _level(self, priority: int) -> _Level:
+    def _rank(self, shape: Hashable) -> tuple[int, int]:
+        return next(
+            (at, next(iter(line.by_shape[shape]))) for at, line in enumerate(self._lines()) if shape in line.by_shape
+        )
+
+    def _share_before(self, shape: Hashable) -> float:
+        """Which share of what waits came before the first of a shape, from 0 to 1."""
+        first = next(iter(self._places))
+        return (self._first(shape) - first) / max(1, next(reversed(self._places)) - first)
+
+    def _first(self, shape: Hashable) -> int:
+        return self._rank(shape)[1]
+
+    def _tightest(self) -> Entry | None:
+        """The entry with the earliest deadline; it is the first of `_deadlines` then."""
+        while self._deadlines:
+            ticket = self._deadlines[0][1]
+            place = self._places.get(ticket)
+            if place is not None:
+                return place.line.everyone[ticket]
+            heapq.heappop(self._deadlines)
+        return None
+
+    def _forget_deadlines(self) -> None:
+        """Drops the deadlines of those that have left, when they have become the greater part."""
+        if len(self._deadlines) > 2 * len(self._places) + 64:
+            self._deadlines = [deadline for deadline in self._deadlines if deadline[1] in self._places]
+            heapq.heapify(self._deadlines)
+
+    def _count(self, level: _Level, waiting: Waiting, sign: int) -> None:
+        level.rows += sign * waiting.rows
+        before = self._rows.get(waiting.shape, 0)
+        rows = before + sign * waiting.rows
+        self._batches += -(-rows // self._max_rows) - -(-before // self._max_rows)
+        if rows:
+            self._rows[waiting.shape] = rows
+        else:
+            del self._rows[waiting.shape]
+        if rows >= self._ripe_rows:
+            self._ripe[waiting.shape] = None
+        else:
+            self._ripe.pop(waiting.shape, None)
+
+    def _level(self, priority: int) -> int:
         known = 1 <= priority <= len(self._levels)
-        return self._levels[(priority if known else self._default_level) - 1]
+        return (priority if known else self._default_level) - 1
 
-    def _expired(self) -> DeadlineExpired:
-        return DeadlineExpired(f"the deadline passed while the request waited for model '{self._name}'")
+    def _expired(self, left_s: float) -> DeadlineExpired:
+        if left_s <= 0:
+            return DeadlineExpired(f"the deadline passed while the request waited for model '{self._name}'")
+        return DeadlineExpired(
+            f"the request waited for model '{self._name}' until {left_s * 1e3:.1f} ms were left to its deadline, "
+            "less than the model takes"
+        )
 
     def _timed_out(self, timeout_s: float) -> QueueTimeout:
         return QueueTimeout(

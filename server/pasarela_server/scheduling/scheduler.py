@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -57,7 +58,7 @@ class Scheduler:
         self._policy = policy
         self._batched = batched
         self._clock = clock
-        self._batcher = DynamicBatcher(name, policy, clock, levels, default_level)
+        self._batcher = DynamicBatcher(name, policy, clock, levels, default_level, max(1, len(sessions)))
         self._order = ReleaseInOrder() if in_order else None
         self._instances = tuple(
             ModelInstance(name, session, self._batcher, clock, on_execution, index)
@@ -91,14 +92,16 @@ class Scheduler:
         Raises:
             InvalidRequest: More rows than fit into a batch.
             QueueFull: Too many requests wait.
+            DeadlineExpired: The deadline has passed, or is too near for what waits and what an execution takes.
             ServerStopping: The scheduler was stopped.
         """
         if rows > self._policy.max_rows:
             raise InvalidRequest(
                 f"model '{self._name}' takes at most {self._policy.max_rows} rows in a request; this one has {rows}"
             )
-        waiting = Waiting(rows, shape_key(inputs, batched=self._batched), self._clock())
-        entry = Entry(inputs, waiting, deadline_monotonic_s, priority)
+        deadline_s = math.inf if deadline_monotonic_s is None else deadline_monotonic_s
+        waiting = Waiting(rows, shape_key(inputs, batched=self._batched), self._clock(), deadline_s)
+        entry = Entry(inputs, waiting, priority)
         if self._order is None:
             self._batcher.submit(entry)
             return entry.future

@@ -4,13 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pasarela_server.scheduling.policy import BatchingPolicy, CloseReason, Take, Wait, Waiting, decide
+from pasarela_server.scheduling.policy import BatchingPolicy, CloseReason, Take, Wait, Waiting, decide, decide_line
 
 NOW = 100.0
 
 
-def queue(*rows_and_ages: tuple[int, float] | tuple[int, float, str]) -> list[Waiting]:
-    return [Waiting(entry[0], entry[2] if len(entry) > 2 else "same", NOW - entry[1]) for entry in rows_and_ages]
+def queue(*rows_and_ages: tuple[int, float] | tuple[int, float, float]) -> list[Waiting]:
+    """Rows, age, and the time that is left to the deadline."""
+    return [
+        Waiting(entry[0], "same", NOW - entry[1], NOW + entry[2] if len(entry) > 2 else math.inf)
+        for entry in rows_and_ages
+    ]
 
 
 EAGER = BatchingPolicy(max_rows=4)
@@ -26,9 +30,6 @@ TABLE = [
     ("rows are counted, not requests", EAGER, queue((3, 0.0), (1, 0.0), (1, 0.0)), Take(2, CloseReason.FULL)),
     ("the next does not fit: close without it", EAGER, queue((3, 0.0), (2, 0.0)), Take(1, CloseReason.FULL)),
     ("full to the last row", EAGER, queue((4, 0.0)), Take(1, CloseReason.FULL)),
-    ("another shape closes the batch", EAGER, queue((1, 0.0), (1, 0.0, "other")), Take(1, CloseReason.SHAPE)),
-    ("a shape that returns later is not pulled forward", EAGER,
-     queue((1, 0.0), (1, 0.0, "other"), (1, 0.0)), Take(1, CloseReason.SHAPE)),
     ("merging off: whole requests, one at a time, and none waits", SINGLE,
      queue((2, 0.0), (1, 0.0)), Take(1, CloseReason.ALONE)),
     ("merging off: a lone request does not wait either", SINGLE, queue((2, 0.0)), Take(1, CloseReason.ALONE)),
@@ -36,8 +37,6 @@ TABLE = [
     ("delay: wait for the rest of the oldest's second", PATIENT, queue((1, 0.25), (1, 0.0)), Wait(0.75)),
     ("delay: the oldest has waited enough", PATIENT, queue((1, 1.0), (1, 0.0)), Take(2, CloseReason.DELAY)),
     ("delay: a full batch does not wait", PATIENT, queue((4, 0.0)), Take(1, CloseReason.FULL)),
-    ("delay: another shape cannot join, so do not wait", PATIENT,
-     queue((1, 0.0), (1, 0.0, "other")), Take(1, CloseReason.SHAPE)),
     ("priorities: the oldest is not the first, and its delay counts", PATIENT,
      queue((1, 0.0), (1, 1.0)), Take(2, CloseReason.DELAY)),
     ("a preferred size leaves at once", PREFERRED, queue((1, 0.1), (1, 0.0)), Take(2, CloseReason.PREFERRED)),
@@ -48,12 +47,43 @@ TABLE = [
      queue((2, 1.5), (1, 0.0)), Take(2, CloseReason.DELAY)),
     ("preferred without a delay", PREFERRED_EAGER, queue((2, 0.0), (1, 0.0)), Take(1, CloseReason.PREFERRED)),
     ("preferred not reached, without a delay", PREFERRED_EAGER, queue((3, 0.0)), Take(1, CloseReason.IDLE)),
+    ("a deadline before the delay is over, less what the execution takes", PATIENT,
+     queue((1, 0.0), (1, 0.0, 0.5)), Wait(0.25)),
+    ("a deadline that leaves no time to wait", PATIENT, queue((1, 0.5), (1, 0.0, 0.25)), Take(2, CloseReason.DEADLINE)),
+    ("a deadline after the delay", PATIENT, queue((1, 0.5, 5.0)), Wait(0.5)),
+    ("a deadline of one that does not fit any more", PATIENT,
+     queue((3, 0.0), (2, 0.0, 0.1)), Take(1, CloseReason.FULL)),
+    ("a deadline, and the oldest has waited enough anyway", PATIENT,
+     queue((1, 1.0, 0.1)), Take(1, CloseReason.DELAY)),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("policy", "waiting", "expected"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
-def test_decide(policy: BatchingPolicy, waiting: list[Waiting], expected: Take | Wait) -> None:
-    assert decide(waiting, policy, NOW) == expected
+def test_decide_line(policy: BatchingPolicy, waiting: list[Waiting], expected: Take | Wait) -> None:
+    assert decide_line(waiting, policy, NOW, service_s=0.25) == expected
+
+
+LINES = [
+    ("nothing waits", EAGER, {}, Wait(None)),
+    ("no delay: the line of the next request, whatever the others hold", EAGER,
+     {"a": queue((1, 1.0)), "b": queue((4, 0.5))}, Take(1, CloseReason.IDLE, "a")),
+    ("delay: a line that is full overtakes one that is not", PATIENT,
+     {"a": queue((1, 0.5)), "b": queue((4, 0.0))}, Take(1, CloseReason.FULL, "b")),
+    ("delay: no line is due; the first that will be", PATIENT,
+     {"a": queue((1, 0.25)), "b": queue((1, 0.75)), "c": queue((1, 0.0))}, Wait(0.25)),
+    ("delay: the next request's is over, so no full line overtakes it", PATIENT,
+     {"a": queue((1, 1.0)), "b": queue((4, 0.5))}, Take(1, CloseReason.DELAY, "a")),
+    ("each line has a delay of its own: a younger one's is not counted from the oldest", PATIENT,
+     {"a": queue((4, 1.5)), "b": queue((1, 0.5))}, Take(1, CloseReason.FULL, "a")),
+    ("a line whose requests have all been given up", PATIENT, {"a": [], "b": queue((1, 0.25))}, Wait(0.75)),
+    ("a deadline in another line", PATIENT,
+     {"a": queue((1, 0.0)), "b": queue((1, 0.0, 0.25))}, Take(1, CloseReason.DEADLINE, "b")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("policy", "lines", "expected"), [row[1:] for row in LINES], ids=[row[0] for row in LINES])
+def test_decide_between_lines(policy: BatchingPolicy, lines: dict[str, list[Waiting]], expected: Take | Wait) -> None:
+    assert decide(lines.items(), policy, NOW, service_s=0.25) == expected
 
 
 @given(
@@ -62,24 +92,25 @@ def test_decide(policy: BatchingPolicy, waiting: list[Waiting], expected: Take |
     st.sets(st.integers(1, 8)),
     st.sampled_from([0.0, 0.5, 2.0]),
 )
-def test_whatever_is_taken_fits_and_is_alike(
+def test_whatever_is_taken_fits(
     entries: list[tuple[int, float, str]], max_rows: int, preferred: set[int], delay_s: float
 ) -> None:
-    waiting = queue(*[(min(rows, max_rows), age, shape) for rows, age, shape in entries])
+    lines: dict[str, list[Waiting]] = {}
+    for rows, age, shape in sorted(entries, key=lambda entry: -entry[1]):
+        lines.setdefault(shape, []).extend(queue((min(rows, max_rows), age)))
     policy = BatchingPolicy(
         max_rows=max_rows,
         preferred_rows=tuple(p for p in preferred if p <= max_rows),
         max_queue_delay_s=delay_s,
     )
-    step = decide(waiting, policy, NOW)
+    step = decide(lines.items(), policy, NOW)
     if isinstance(step, Wait):
         assert step.seconds is not None
         assert 0 < step.seconds <= delay_s
     else:
-        taken = waiting[: step.count]
+        taken = lines[str(step.shape)][: step.count]
         assert 1 <= step.count == len(taken)
         assert sum(entry.rows for entry in taken) <= max_rows
-        assert len({entry.shape for entry in taken}) == 1
     if delay_s == 0:
         assert isinstance(step, Take), "work-conserving: without a delay nothing waits while an instance is idle"
 

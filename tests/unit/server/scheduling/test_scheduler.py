@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pasarela_server.errors import BackendFailure, InvalidRequest, QueueFull, ServerStopping, ServingError
+from pasarela_server.errors import (
+    BackendFailure,
+    DeadlineExpired,
+    InvalidRequest,
+    QueueFull,
+    ServerStopping,
+    ServingError,
+)
 from pasarela_server.scheduling.policy import BatchingPolicy
 from pasarela_server.scheduling.queue import QueuePolicy
 from pasarela_server.scheduling.scheduler import Scheduler
@@ -168,7 +175,7 @@ def test_every_request_is_answered_exactly_once_with_its_own_rows(
         inputs = {"x": np.full((rows, 1), np.nan if fate == "poison" else float(number))}
         try:
             answer = scheduler.submit(inputs, rows, -1.0 if fate == "late" else None, priority)
-        except QueueFull:
+        except (QueueFull, DeadlineExpired):
             continue
         answer.add_done_callback(lambda done, number=number: None if done.cancelled() else told.append(number))
         if fate == "cancel":
