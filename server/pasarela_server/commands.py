@@ -1,4 +1,4 @@
-"""Commands for a person who looks after a repository: `pasarela-server versions | label | rollback`."""
+"""Commands for a person who looks after a repository: `pasarela-server versions | label | rollback | tune`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from pasarela_server.config.server import DEFAULT_REPOSITORY, variable
 from pasarela_server.errors import InvalidModel
 from pasarela_server.repository.edit import describe_versions, roll_back_label, set_labels, withdraw_highest
 from pasarela_server.request import VERSION_LABEL
+from pasarela_server.tuning.command import run_tune
 
+_TUNE = "tune"
 _FOLLOWS = (
     "a server that polls the repository (--model-control-mode poll) follows within seconds; with explicit control, "
     "load the model again"
@@ -21,7 +23,7 @@ _FOLLOWS = (
 
 def is_command(arguments: Sequence[str]) -> bool:
     """Whether a command line asks for one of these, and not for a server."""
-    return bool(arguments) and arguments[0] in _COMMANDS
+    return bool(arguments) and arguments[0] in (*_COMMANDS, _TUNE)
 
 
 def run_command(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -32,12 +34,14 @@ def run_command(arguments: Sequence[str], environment: Mapping[str, str]) -> int
         environment: Usually `os.environ`.
 
     Returns:
-        0, or 1 with one line on stderr if it could not be done.
+        0, or 1 with one line on stderr if it could not be done; 130 if it was stopped.
 
     Raises:
         SystemExit: With code 2 for a wrong command line; with 0 after `--help`.
     """
     name = arguments[0]
+    if name == _TUNE:
+        return run_tune(arguments[1:], environment)
     summary, build, run = _COMMANDS[name]
     parser = OneLineParser(prog=f"pasarela-server {name}", description=summary, allow_abbrev=False)
     parser.add_argument("model", metavar="MODEL", help="the model's name")

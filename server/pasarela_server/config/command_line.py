@@ -27,6 +27,9 @@ versions of a model (each has its own --help):
   pasarela-server label MODEL stable=3           a name that clients may ask for instead of a number
   pasarela-server rollback MODEL [LABEL]         take the latest version, or the latest move of a label, back
 
+as fast as this machine can (see its --help):
+  pasarela-server tune --model MODEL             measure which settings are best, print or write them
+
 examples:
   pasarela-server --model-repository model_repository
   pasarela-server --model-repository model_repository --grpc-address 127.0.0.1 --grpc-port 9001

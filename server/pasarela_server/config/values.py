@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 _TRUE = {"true", "1", "yes", "on"}
 _FALSE = {"false", "0", "no", "off"}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s|m|h)")
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def switch(text: str) -> bool:
@@ -54,6 +57,11 @@ def folder(text: str) -> Path:
     return Path(text).expanduser()
 
 
+def folder_or_none(text: str) -> Path | None:
+    """Reads a path, or the word none."""
+    return None if text.strip().lower() == "none" else folder(text)
+
+
 def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
     """A reader of whole numbers from `least` to `most`; underscores may group the digits."""
     expected = (
@@ -85,3 +93,11 @@ def whole_number_or_auto(least: int, most: int) -> Callable[[str], int | None]:
             raise ValueError(f"{error}, or auto") from None
 
     return read
+
+
+def duration_s(text: str) -> float:
+    """Reads a time with its unit, into seconds: 50ms, 1.5s, 3m; never 0."""
+    match = _DURATION.fullmatch(text.strip().lower())
+    if match is None or float(match[1]) == 0:
+        raise ValueError("expected a time with its unit, like 50ms, 2s or 3m")
+    return float(match[1]) * _SECONDS[match[2]]

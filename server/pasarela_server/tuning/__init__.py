@@ -1,0 +1,1 @@
+"""Finds, by measuring, with which settings a model is fastest on this machine."""
