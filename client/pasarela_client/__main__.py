@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import NoReturn
 
 from pasarela_client.channel import DEFAULT_URL
-from pasarela_client.commands import WrongUsage, detect, models
+from pasarela_client.commands import WrongUsage, detect, doctor, models
 from pasarela_client.errors import InvalidRequest, MissingExtra, PasarelaError, ServerUnreachable
 
 _CUT_SHORT = (130, 141)
@@ -66,6 +66,7 @@ def _build_parser() -> argparse.ArgumentParser:
     for name, module, summary in (
         ("detect", detect, "find the objects on images"),
         ("models", models, "list the models of the server"),
+        ("doctor", doctor, "why does a model batch or not, where does its time go, what to change"),
     ):
         command = commands.add_parser(name, help=summary, allow_abbrev=False)
         command.add_argument("--url", default=DEFAULT_URL, help="host:port of the server (default: %(default)s)")
