@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
@@ -17,7 +16,8 @@ from pasarela_server.detection.image import RgbImage, decode_image
 from pasarela_server.detection.letterbox import Letterbox
 from pasarela_server.detection.options import DetectOptions
 from pasarela_server.detection.yolo import YoloDetector
-from pasarela_server.errors import DeadlineExpired, InvalidRequest, QueueFull
+from pasarela_server.errors import DeadlineExpired, InvalidRequest
+from pasarela_server.repository.image_line import ImageLine
 from pasarela_server.repository.relay import Relay
 from pasarela_server.repository.result import DetectOverrides, DetectResult, ImageSource
 from pasarela_server.scheduling.batch import BatchAnswer
@@ -37,6 +37,11 @@ class RawModel(Protocol):
         """Queues one request, from any thread."""
         ...
 
+    @property
+    def images(self) -> ImageLine | None:
+        """Where images wait for their turn; None if they are decoded at once."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
@@ -45,7 +50,7 @@ class ImageLimits:
     max_pixels: int = 64_000_000
     """Width times height of one image."""
     max_waiting: int = 256
-    """Images of one model that may wait to be decoded; one more is refused."""
+    """Images that may wait to be decoded for one model; one more is refused."""
 
 
 class DetectionPipeline:
@@ -80,7 +85,6 @@ class DetectionPipeline:
         self._pool = pool
         self.defaults = defaults
         self.limits = limits
-        self._room = threading.BoundedSemaphore(limits.max_waiting)
 
     async def detect(
         self, image: ImageSource, overrides: DetectOverrides, deadline_monotonic_s: float | None
@@ -90,32 +94,41 @@ class DetectionPipeline:
         Raises:
             InvalidRequest: The image cannot be decoded, or the options are impossible.
             QueueFull: Too many images wait already.
-            DeadlineExpired: The deadline passed.
+            QueueTimeout: The image waited longer than the raw model allows.
+            DeadlineExpired: The deadline passed, or is too near.
             ModelUnavailable: The raw model is not ready.
             BackendFailure: The framework raised.
         """
         with self.raw() as raw:
             detector = raw.require_detector()
             options = choose_options(self.model, detector.names, self.defaults, overrides)
-            if not self._room.acquire(blocking=False):
-                raise QueueFull(
-                    f"model {self.model!r}: {self.limits.max_waiting} images wait already, which is its limit; "
-                    "send fewer at a time"
-                )
+            line = raw.images
+            number = 0 if line is None else line.number()
             submitted_ns = time.monotonic_ns()
 
             def prepare() -> _Prepared:
-                return _prepare(
-                    self.model, image, detector, self.limits.max_pixels, deadline_monotonic_s, submitted_ns
-                )
+                return _prepare(self.model, image, detector, self.limits.max_pixels, deadline_monotonic_s, submitted_ns)
 
             def submit(prepared: _Prepared) -> Future[BatchAnswer]:
-                return raw.submit({detector.input_name: prepared.array}, 1, deadline_monotonic_s, overrides.priority)
+                answer_by_s = deadline_monotonic_s
+                if line is not None:
+                    line.prepared(number, (prepared.ended_ns - prepared.began_ns) / 1e9)
+                    answer_by_s = line.answer_by_s(deadline_monotonic_s)
+                return raw.submit({detector.input_name: prepared.array}, 1, answer_by_s, overrides.priority)
 
             def finish(prepared: _Prepared, answer: BatchAnswer, answered_ns: int) -> DetectResult:
-                return self._finish(detector, prepared, answer, answered_ns, options)
+                result = self._finish(detector, prepared, answer, answered_ns, options)
+                if line is not None:
+                    line.finished((time.monotonic_ns() - answered_ns) / 1e9)
+                return result
 
-            return await asyncio.wrap_future(Relay(self._pool, self._room.release, prepare, submit, finish).start())
+            relay = Relay(self._pool, prepare, submit, finish)
+            if line is None:
+                relay.begin()
+            else:
+                most = self.limits.max_waiting
+                line.enter(number, relay, self.model, deadline_monotonic_s, overrides.priority, most)
+            return await asyncio.wrap_future(relay.done)
 
     def _finish(
         self,

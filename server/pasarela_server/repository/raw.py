@@ -15,6 +15,7 @@ from pasarela_server.detection.options import DetectOptions
 from pasarela_server.detection.yolo import YoloDetector
 from pasarela_server.errors import InvalidRequest
 from pasarela_server.repository.door import check_request
+from pasarela_server.repository.image_line import ImageLine
 from pasarela_server.repository.labels import metadata_labels
 from pasarela_server.repository.pipeline import DetectionPipeline, ImageLimits
 from pasarela_server.repository.result import DetectOverrides, DetectResult, ImageSource
@@ -40,6 +41,7 @@ class RawServable:
         pool: Executor,
         limits: ImageLimits,
         labels: Mapping[str, tuple[str, ...]] = _NO_LABELS,
+        decoders: int = 1,
     ) -> None:
         """Puts the parts together.
 
@@ -52,6 +54,7 @@ class RawServable:
             pool: Runs the work on pixels.
             limits: Bounds on images.
             labels: By output, the class names of its label file.
+            decoders: Images that the pool works on side by side.
         """
         self._config = config
         self._version = version
@@ -60,6 +63,11 @@ class RawServable:
         self._detector = detector
         self._pipeline = DetectionPipeline(
             config.name, version, lambda: nullcontext(self), pool, DetectOptions(), limits
+        )
+        # Beside those that are executed: as many to take next, and those that are being decoded.
+        places = 2 * scheduler.slots + decoders
+        self._images = ImageLine(
+            config.name, scheduler.levels, scheduler.default_level, places, decoders, scheduler.outlook
         )
         self._outputs = {spec.name: spec.datatype for spec in config.outputs}
         self._labels = labels
@@ -86,9 +94,14 @@ class RawServable:
         return self._pipeline
 
     @property
+    def images(self) -> ImageLine:
+        """Where images wait for their turn."""
+        return self._images
+
+    @property
     def waiting(self) -> int:
-        """Requests in the queue now."""
-        return self._scheduler.waiting
+        """Requests in the queue now, and images that wait to be decoded."""
+        return self._scheduler.waiting + len(self._images)
 
     @property
     def detector(self) -> YoloDetector | None:
@@ -152,6 +165,8 @@ class RawServable:
 
     def stop(self, *, drain: bool) -> None:
         """Stops the scheduler and blocks until its threads have ended."""
+        if not drain:
+            self._images.close()
         self._scheduler.stop(drain=drain)
 
     def close(self) -> None:

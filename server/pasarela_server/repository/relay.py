@@ -20,41 +20,48 @@ _Result = TypeVar("_Result")
 class Relay(Generic[_Prepared, _Result]):
     """One piece of work: prepare it, have it answered by a scheduler, finish it.
 
-    The future that `start` returns is resolved exactly once, by whichever thread comes to the end. Cancelling it skips
-    the steps that have not begun and drops what waits in the scheduler; a step that has begun runs to its end.
+    `done` is resolved exactly once, by whichever thread comes to the end. Cancelling it skips the steps that have not
+    begun and drops what waits in the scheduler; a step that has begun runs to its end.
     """
 
     def __init__(
         self,
         pool: Executor,
-        begun: Callable[[], None],
         prepare: Callable[[], _Prepared],
         submit: Callable[[_Prepared], Future[BatchAnswer]],
         finish: Callable[[_Prepared, BatchAnswer, int], _Result],
     ) -> None:
-        """Builds the relay; `start` runs it.
+        """Builds the relay; `begin` runs it.
 
         Args:
             pool: Runs `prepare` and `finish`. Its owner shuts it down.
-            begun: Called on the pool when the work leaves the pool's queue, even if it was cancelled by then.
             prepare: First step, on the pool.
             submit: Hands what was prepared to the scheduler; called on the pool, must not block.
             finish: Last step, on the pool; told also when the scheduler answered, by `time.monotonic_ns`.
         """
         self._pool = pool
-        self._begun = begun
         self._prepare = prepare
         self._submit = submit
         self._finish = finish
         self._done: Future[_Result] = Future()
 
-    def start(self) -> Future[_Result]:
-        """Queues the first step and returns the result to come."""
-        self._pool.submit(self._run_prepare)
+    @property
+    def done(self) -> Future[_Result]:
+        """The result to come."""
         return self._done
 
+    def begin(self) -> None:
+        """Queues the first step."""
+        try:
+            self._pool.submit(self._run_prepare)
+        except RuntimeError as shut_down:
+            self._fail(shut_down)
+
+    def refuse(self, error: Exception) -> None:
+        """Ends what has not begun."""
+        self._fail(error)
+
     def _run_prepare(self) -> None:
-        self._begun()
         if self._done.cancelled():
             return
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Future
 
 from pasarela_server.backends.base import Session
@@ -13,6 +13,7 @@ from pasarela_server.scheduling.batch import BatchAnswer, Entry, shape_key
 from pasarela_server.scheduling.batcher import DynamicBatcher
 from pasarela_server.scheduling.execution import OnExecution, nobody_listens
 from pasarela_server.scheduling.instance import ModelInstance
+from pasarela_server.scheduling.occupancy import Outlook
 from pasarela_server.scheduling.ordering import ReleaseInOrder
 from pasarela_server.scheduling.policy import BatchingPolicy, Waiting
 from pasarela_server.scheduling.queue import QueuePolicy
@@ -54,16 +55,35 @@ class Scheduler:
         """
         if not batched and policy.max_rows != 1:
             raise ValueError(f"model '{name}' has no batch dimension, yet its policy batches {policy.max_rows} rows")
+        self.levels = tuple(levels)
+        """How requests wait, by priority level."""
+        self.default_level = default_level
+        """Of requests that name no level."""
         self._name = name
         self._policy = policy
         self._batched = batched
         self._clock = clock
         self._batcher = DynamicBatcher(name, policy, clock, levels, default_level, max(1, len(sessions)))
+        self._shape: Hashable = None
         self._order = ReleaseInOrder() if in_order else None
         self._instances = tuple(
             ModelInstance(name, session, self._batcher, clock, on_execution, index)
             for index, session in enumerate(sessions)
         )
+
+    @property
+    def slots(self) -> int:
+        """Rows that all instances together can execute at once; requests, if they are not merged."""
+        return max(1, len(self._instances)) * (self._policy.max_rows if self._policy.merge else 1)
+
+    def outlook(self, priority: int = 0, ahead: int = 0) -> Outlook:
+        """What a request of one row can expect that comes now, if it is like the last one.
+
+        Args:
+            priority: Its level.
+            ahead: Requests like it that come before it, and have not been submitted yet.
+        """
+        return self._batcher.outlook(self._shape, priority, ahead)
 
     @property
     def waiting(self) -> int:
@@ -101,6 +121,7 @@ class Scheduler:
             )
         deadline_s = math.inf if deadline_monotonic_s is None else deadline_monotonic_s
         waiting = Waiting(rows, shape_key(inputs, batched=self._batched), self._clock(), deadline_s)
+        self._shape = waiting.shape
         entry = Entry(inputs, waiting, priority)
         if self._order is None:
             self._batcher.submit(entry)

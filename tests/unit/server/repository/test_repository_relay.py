@@ -41,7 +41,9 @@ class Route:
             "submit": lambda prepared: self.log.append("submit") or self.answer,  # type: ignore[func-returns-value]
             "finish": lambda prepared, answer, answered_ns: prepared + int(answer.outputs["y"][0]),
         } | changes
-        self.done: Future[int] = Relay(self.pool, lambda: self.log.append("begun"), **steps).start()
+        relay: Relay[int, int] = Relay(self.pool, **steps)
+        self.done = relay.done
+        relay.begin()
 
     def answered(self, error: Exception | None = None) -> None:
         assert self.answer.set_running_or_notify_cancel()
@@ -61,17 +63,25 @@ def failing(error: Exception) -> Callable[..., Any]:
 def test_all_steps_lead_to_the_result() -> None:
     route = Route()
     route.pool.step()
-    assert route.log == ["begun", "prepare", "submit"]
+    assert route.log == ["prepare", "submit"]
     route.answered()
     route.pool.step()
     assert route.done.result(0) == 23
 
 
-def test_cancelled_before_it_began_it_costs_nothing_but_still_leaves_the_queue() -> None:
+def test_cancelled_before_it_began_it_costs_nothing() -> None:
     route = Route()
     assert route.done.cancel()
     route.pool.step()
-    assert route.log == ["begun"]
+    assert route.log == []
+
+
+def test_refused_before_it_began_it_says_why() -> None:
+    relay: Relay[int, int] = Relay(
+        StepByStep(), failing(AssertionError()), failing(AssertionError()), failing(OSError())
+    )
+    relay.refuse(QueueFull("full"))
+    assert isinstance(relay.done.exception(0), QueueFull)
 
 
 def test_cancelled_while_it_waits_it_is_dropped_from_the_scheduler() -> None:
@@ -127,3 +137,11 @@ def test_a_pool_that_was_shut_down_in_between_is_a_failure_and_no_hang() -> None
     route.pool.submit = failing(RuntimeError("cannot schedule new futures after shutdown"))  # type: ignore[method-assign]
     route.answered()
     assert isinstance(route.done.exception(0), RuntimeError)
+
+
+def test_a_pool_that_was_shut_down_before_is_a_failure_and_no_hang() -> None:
+    pool = StepByStep()
+    pool.submit = failing(RuntimeError("cannot schedule new futures after shutdown"))  # type: ignore[method-assign]
+    relay: Relay[int, int] = Relay(pool, failing(AssertionError()), failing(AssertionError()), failing(OSError()))
+    relay.begin()
+    assert isinstance(relay.done.exception(0), RuntimeError)
