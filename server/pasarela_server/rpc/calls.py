@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
 
 from pasarela_server.errors import ServerStopping
 
@@ -26,23 +26,28 @@ class OpenCalls:
         """True once the server takes no new requests."""
         return self._stopping.is_set()
 
-    @contextlib.contextmanager
-    def admitted(self) -> Iterator[None]:
-        """Counts a request as open while the block runs.
+    def admitted(self) -> Self:
+        """Counts a request as open while the block runs: `with calls.admitted(): …`.
 
         Raises:
             ServerStopping: The server takes no new requests.
         """
         if self.stopping:
             raise ServerStopping("the server is stopping and takes no new requests; try another one, or again later")
+        return self
+
+    def __enter__(self) -> Self:
+        if not self._open:
+            self._idle.clear()
         self._open += 1
-        self._idle.clear()
-        try:
-            yield
-        finally:
-            self._open -= 1
-            if not self._open:
-                self._idle.set()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open -= 1
+        if not self._open:
+            self._idle.set()
 
     def stop(self) -> None:
         """Refuses requests from now on. Open ones go on; streams answer what they have read, then end."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from pasarela_proto import inference_pb2 as pb
@@ -17,11 +17,11 @@ from pasarela_server.rpc.tensor_codec import (
     decode_raw,
     decode_shape,
     decode_typed,
-    encode_raw,
     has_typed_contents,
     view_raw,
 )
 from pasarela_server.rpc.version import parse_version
+from pasarela_server.rpc.wire import Contents
 from pasarela_server.shared_memory.regions import Placement, Regions
 from pasarela_server.tensor import DataType, Tensor
 
@@ -36,15 +36,22 @@ def _no_labels(_output: str) -> tuple[str, ...]:
 
 
 def decode_request(
-    message: pb.ModelInferRequest, regions: Regions, *, now_s: float = 0.0, remaining_s: float | None = None
+    message: pb.ModelInferRequest,
+    raw: Sequence[Contents],
+    regions: Regions,
+    *,
+    now_s: float = 0.0,
+    remaining_s: float | None = None,
 ) -> InferRequest:
     """A request from its message.
 
-    Arrays of raw inputs are read-only views of the bytes that protobuf hands out: the one copy is protobuf's own.
-    Those of inputs in shared memory are read-only views of it, and see what clients write there.
+    Arrays of raw inputs are read-only views of the raw contents; they are copied only if their elements do not begin
+    where the processor wants them. Those of inputs in shared memory are read-only views of it, and see what clients
+    write there.
 
     Args:
         message: What the client sent.
+        raw: Its raw contents, which are not looked for in the message.
         regions: Where inputs may be instead.
         now_s: The clock of `time.monotonic` now.
         remaining_s: Seconds until the call's deadline; None if it has none.
@@ -54,14 +61,15 @@ def decode_request(
         RegionUnavailable: Memory that holds an input cannot be read.
     """
     model_name = message.model_name
+    outputs = message.outputs
     _refuse_crowds(message)
     parameters = decode_parameters(model_name, message.parameters)
     return InferRequest(
         model_name=model_name,
         model_version=parse_version(model_name, message.model_version),
         id=message.id,
-        inputs=_decode_inputs(message, regions),
-        requested_outputs=tuple(dict.fromkeys(output.name for output in message.outputs)),
+        inputs=_decode_inputs(model_name, message.inputs, raw, regions),
+        requested_outputs=tuple(dict.fromkeys([output.name for output in outputs])) if outputs else (),
         parameters=parameters,
         deadline_monotonic_s=deadline_s(parameters, now_s, remaining_s),
     )
@@ -69,47 +77,50 @@ def decode_request(
 
 def _refuse_crowds(message: pb.ModelInferRequest) -> None:
     """No model has so many of anything, and each costs time on the event loop."""
-    for what, count in (
-        ("inputs", len(message.inputs)),
-        ("outputs", len(message.outputs)),
-        ("parameters", len(message.parameters)),
-    ):
+    inputs, outputs, parameters = len(message.inputs), len(message.outputs), len(message.parameters)
+    if max(inputs, outputs, parameters) <= _CROWD:
+        return
+    for what, count in (("inputs", inputs), ("outputs", outputs), ("parameters", parameters)):
         if count > _CROWD:
             raise InvalidRequest(f"model '{message.model_name}': expected at most {_CROWD} {what}, got {count}")
 
 
-def _decode_inputs(message: pb.ModelInferRequest, regions: Regions) -> tuple[Tensor, ...]:
-    for name, count in Counter(tensor.name for tensor in message.inputs).items():
-        if count > 1:
-            raise InvalidRequest(f"model '{message.model_name}', input '{name}': expected once, got {count} times")
+def _decode_inputs(
+    model_name: str, tensors: Sequence[_Input], raw: Sequence[Contents], regions: Regions
+) -> tuple[Tensor, ...]:
+    names = [tensor.name for tensor in tensors]
+    if len(set(names)) != len(names):
+        name, count = Counter(names).most_common(1)[0]
+        raise InvalidRequest(f"model '{model_name}', input '{name}': expected once, got {count} times")
     placements = [
-        decode_placement(f"model '{message.model_name}', input '{tensor.name}'", tensor.parameters, regions)
+        decode_placement(f"model '{model_name}', input '{tensor.name}'", tensor.parameters, regions)
         if tensor.parameters
         else None
-        for tensor in message.inputs
+        for tensor in tensors
     ]
-    elsewhere = sum(placement is not None for placement in placements)
-    raw = message.raw_input_contents
-    if raw and len(raw) != len(placements) - elsewhere:
+    here = placements.count(None)
+    if raw and len(raw) != here:
+        elsewhere = len(placements) - here
         shared = f" ({elsewhere} more are in shared memory)" if elsewhere else ""
         raise InvalidRequest(
-            f"model '{message.model_name}': expected one raw_input_contents for each of "
-            f"{len(placements) - elsewhere} inputs{shared}, got {len(raw)}"
+            f"model '{model_name}': expected one raw_input_contents for each of {here} inputs{shared}, got {len(raw)}"
         )
     buffers = iter(raw)
     return tuple(
-        _decode_input(message.model_name, tensor, next(buffers, None))
-        if placement is None
-        else _decode_shared(message.model_name, tensor, placement)
-        for tensor, placement in zip(message.inputs, placements, strict=True)
+        [
+            _decode_input(model_name, tensor, next(buffers, None))
+            if placement is None
+            else _decode_shared(model_name, tensor, placement)
+            for tensor, placement in zip(tensors, placements, strict=True)
+        ]
     )
 
 
-def _decode_input(model_name: str, tensor: _Input, raw: bytes | None) -> Tensor:
+def _decode_input(model_name: str, tensor: _Input, raw: Contents | None) -> Tensor:
     where = f"model '{model_name}', input '{tensor.name}'"
     datatype = decode_datatype(where, tensor.datatype)
     shape = decode_shape(where, tensor.shape)
-    typed = has_typed_contents(tensor.contents)
+    typed = tensor.HasField("contents") and has_typed_contents(tensor.contents)
     if raw is not None and typed:
         raise InvalidRequest(f"{where}: expected data in contents or in raw_input_contents, got both")
     if raw is not None:
@@ -123,7 +134,7 @@ def _decode_shared(model_name: str, tensor: _Input, placement: Placement) -> Ten
     where = f"model '{model_name}', input '{tensor.name}'"
     datatype = decode_datatype(where, tensor.datatype)
     shape = decode_shape(where, tensor.shape)
-    if has_typed_contents(tensor.contents):
+    if tensor.HasField("contents") and has_typed_contents(tensor.contents):
         raise InvalidRequest(f"{where}: expected data in contents or in shared memory, got both")
     return Tensor(tensor.name, datatype, decode_raw(where, datatype, shape, placement.read()))
 
@@ -135,10 +146,8 @@ def encode_response(
     *,
     labels: Labels = _no_labels,
     batched: bool = False,
-) -> None:
-    """Fills an empty message with a response; leaves it as it is if that fails.
-
-    Every output has its place among the raw contents; an empty one if it was put into shared memory.
+) -> list[Contents]:
+    """Fills an empty message with a response, but for the raw contents; leaves it as it is if that fails.
 
     Args:
         response: What the model answered.
@@ -147,33 +156,38 @@ def encode_response(
         labels: Names of an output's classes, asked for where they are wanted.
         batched: Whether the outputs' first dimension is the batch.
 
+    Returns:
+        The raw contents: every output has its place among them; an empty one if it was put into shared memory. They
+        are views of the response's arrays where those lie in memory as on the wire.
+
     Raises:
         InvalidRequest: An output does not fit where it shall be put, or has no classes.
         RegionUnavailable: Memory cannot be written.
     """
-    where = f"model '{response.model_name}', output"
     delivered = [
-        _deliver(f"{where} '{tensor.name}'", tensor, deliveries.get(tensor.name, PLAIN), labels, batched=batched)
+        _deliver(response.model_name, tensor, deliveries.get(tensor.name, PLAIN), labels, batched=batched)
         for tensor in response.outputs
     ]
     message.model_name = response.model_name
     message.model_version = str(response.model_version)
     message.id = response.id
-    for output, contents in delivered:
-        message.outputs.append(output)
-        message.raw_output_contents.append(contents)
+    message.outputs.extend([output for output, _ in delivered])
+    return [contents for _, contents in delivered]
 
 
-def _deliver(where: str, tensor: Tensor, delivery: Delivery, labels: Labels, *, batched: bool) -> tuple[_Output, bytes]:
+def _deliver(
+    model_name: str, tensor: Tensor, delivery: Delivery, labels: Labels, *, batched: bool
+) -> tuple[_Output, Contents]:
     """What is said of an output, and its raw contents."""
     datatype, array = tensor.datatype, tensor.array
+    where = f"model '{model_name}', output '{tensor.name}'"
     if delivery.classes:
         array = classify(where, datatype, array, delivery.classes, labels(tensor.name), batched=batched)
         datatype = DataType.BYTES
-    output = pb.ModelInferResponse.InferOutputTensor(name=tensor.name, datatype=datatype.value, shape=array.shape)
-    if delivery.placement is None:
-        return output, encode_raw(datatype, array)
+    output = _Output(name=tensor.name, datatype=datatype.value, shape=array.shape)
     contents = view_raw(datatype, array)
+    if delivery.placement is None:
+        return output, contents
     delivery.placement.write(where, contents)
     for name, parameter in describe_placement(delivery.placement, len(contents)).items():
         output.parameters[name].CopyFrom(parameter)

@@ -21,6 +21,7 @@ from pasarela_server.request import InferRequest
 from pasarela_server.rpc.calls import OpenCalls
 from pasarela_server.rpc.codec import decode_request, encode_response
 from pasarela_server.rpc.deliveries import decode_deliveries
+from pasarela_server.rpc.messages import ReceivedRequest, Reply
 from pasarela_server.rpc.models import Models
 from pasarela_server.rpc.repository import RepositoryCalls
 from pasarela_server.rpc.settings import SettingsCalls
@@ -30,6 +31,7 @@ from pasarela_server.rpc.status import FailureTable
 from pasarela_server.rpc.stream import InferStreams
 from pasarela_server.rpc.timings import asks_for_timings, encode_parameters
 from pasarela_server.rpc.version import parse_version
+from pasarela_server.rpc.wire import Contents
 from pasarela_server.tensor import TensorSpec
 
 SERVER_NAME = "pasarela"
@@ -51,7 +53,11 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
-    """Inference and metadata; each other family of RPCs has an object of its own."""
+    """Inference and metadata; each other family of RPCs has an object of its own.
+
+    ModelInfer and ModelStreamInfer take and give messages that protobuf does not hold whole: they are registered with
+    the functions of `messages`, which read and write them.
+    """
 
     def __init__(
         self,
@@ -121,17 +127,16 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
         return pb.ModelConfigResponse(config=config)
 
     @override
-    async def ModelInfer(self, request: pb.ModelInferRequest, context: Context) -> pb.ModelInferResponse:
+    async def ModelInfer(self, request: ReceivedRequest, context: Context) -> Reply:  # type: ignore[override]
         """One inference. When the client goes away this call is cancelled, and its queue entry with it."""
         with self._calls.admitted():
             response = pb.ModelInferResponse()
-            await self._answer(request, context.time_remaining(), response)
-            return response
+            return Reply(response, await self._answer(request, context.time_remaining(), response))
 
     @override
-    async def ModelStreamInfer(
-        self, request_iterator: AsyncIterator[pb.ModelInferRequest], context: Context
-    ) -> AsyncIterator[pb.ModelStreamInferResponse]:
+    async def ModelStreamInfer(  # type: ignore[override]
+        self, request_iterator: AsyncIterator[ReceivedRequest], context: Context
+    ) -> AsyncIterator[Reply]:
         """Inferences on a stream, answered in order; see `InferStreams.serve`."""
         with self._calls.admitted():
             async with contextlib.aclosing(self._streams.serve(request_iterator, context)) as replies:
@@ -215,33 +220,36 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
         return self._settings.log(request)
 
     async def _answer(
-        self, request: pb.ModelInferRequest, remaining_s: float | None, reply: pb.ModelInferResponse
-    ) -> None:
-        """Fills an empty reply; the version first, so that it is known even if the request fails."""
-        received_ns = time.monotonic_ns()
-        regions = self._shared_memory.regions
-        decoded = decode_request(request, regions, now_s=received_ns / 1e9, remaining_s=remaining_s)
-        deliveries = decode_deliveries(request, regions)
+        self, request: ReceivedRequest, remaining_s: float | None, reply: pb.ModelInferResponse
+    ) -> list[Contents]:
+        """Fills an empty reply; the version first, so that it is known even if the request fails.
+
+        Returns:
+            The reply's raw contents.
+        """
+        received_ns = request.received_ns
+        message, regions = request.message, self._shared_memory.regions
+        decoded = decode_request(message, request.raw, regions, now_s=time.monotonic(), remaining_s=remaining_s)
+        deliveries = decode_deliveries(message, regions)
         with (
             self._models.acquire(decoded.model_name, decoded.model_version) as handle,
             self._metrics.request(decoded.model_name, handle.servable.version, decoded.id) as outcome,
         ):
-            reply.model_version = str(handle.servable.version)
-            response = await handle.servable.infer(decoded)
+            servable = handle.servable
+            config = servable.config
+            reply.model_version = str(servable.version)
+            response = await servable.infer(decoded)
             executed_ns = time.monotonic_ns()
-            outcome.rows = _rows(decoded, handle.servable.config)
-            encode_response(
-                response,
-                reply,
-                deliveries,
-                labels=handle.servable.labels,
-                batched=handle.servable.config.max_batch_size > 0,
+            outcome.rows = _rows(decoded, config)
+            raw = encode_response(
+                response, reply, deliveries, labels=servable.labels, batched=config.max_batch_size > 0
             )
             timings = response.timings.answered(received_ns, executed_ns, time.monotonic_ns())
             if asks_for_timings(decoded.parameters):
                 encode_parameters(timings, reply)
                 timings = timings.answered(received_ns, executed_ns, time.monotonic_ns())
             outcome.timings = timings
+            return raw
 
     def _config(self, name: str, version: str) -> model.ModelConfig:
         return self._models.config(name, parse_version(name, version))

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from pasarela_proto import detection_pb2, detection_pb2_grpc, inference_pb2, inference_pb2_grpc
 from pasarela_server.rpc.address import PortUnavailable, authority, try_port
 from pasarela_server.rpc.detection import DetectionService
+from pasarela_server.rpc.handlers import GuardedHandlers
 from pasarela_server.rpc.health import HealthService
 from pasarela_server.rpc.inference import InferenceService
-from pasarela_server.rpc.interceptors import FailureInterceptor
+from pasarela_server.rpc.messages import read_request, write_reply, write_stream_reply
 from pasarela_server.rpc.status import FailureTable
 
 SERVICES: tuple[str, ...] = (
@@ -36,12 +37,33 @@ def build_server(
     max_message_bytes: int,
 ) -> grpc.aio.Server:
     """A server with all services and reflection, listening nowhere yet."""
-    server = grpc.aio.server(interceptors=(FailureInterceptor(failures),), options=server_options(max_message_bytes))
-    inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(inference, server)
-    detection_pb2_grpc.add_DetectionServiceServicer_to_server(detection, server)
-    health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    reflection.enable_server_reflection((*SERVICES, _HEALTH_SERVICE, reflection.SERVICE_NAME), server)
+    server = grpc.aio.server(options=server_options(max_message_bytes))
+    server.add_generic_rpc_handlers((_handlers(inference, detection, health, failures),))
     return server
+
+
+def _handlers(
+    inference: InferenceService, detection: DetectionService, health: HealthService, failures: FailureTable
+) -> GuardedHandlers:
+    handlers: Any = GuardedHandlers(failures)
+    inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(inference, handlers)
+    handlers.add_registered_method_handlers(SERVICES[0], _tensor_handlers(inference))
+    detection_pb2_grpc.add_DetectionServiceServicer_to_server(detection, handlers)
+    health_pb2_grpc.add_HealthServicer_to_server(health, handlers)
+    listed = reflection.aio.ReflectionServicer((*SERVICES, _HEALTH_SERVICE, reflection.SERVICE_NAME))
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(listed, handlers)
+    guarded: GuardedHandlers = handlers
+    return guarded
+
+
+def _tensor_handlers(inference: InferenceService) -> Mapping[str, Any]:
+    """The methods that carry tensors, which are kept out of protobuf."""
+    return {
+        "ModelInfer": grpc.unary_unary_rpc_method_handler(inference.ModelInfer, read_request, write_reply),
+        "ModelStreamInfer": grpc.stream_stream_rpc_method_handler(
+            inference.ModelStreamInfer, read_request, write_stream_reply
+        ),
+    }
 
 
 def server_options(max_message_bytes: int, *, shares_port: bool = False) -> Sequence[tuple[str, Any]]:

@@ -11,8 +11,10 @@ import grpc
 
 from pasarela_proto import inference_pb2 as pb
 from pasarela_server.errors import ServerStopping
+from pasarela_server.rpc.messages import ReceivedRequest, Reply
 from pasarela_server.rpc.ordered import ReadingStopped, map_in_order
 from pasarela_server.rpc.status import Failure, FailureTable
+from pasarela_server.rpc.wire import Contents
 
 REQUESTS_IN_FLIGHT = 32
 """Requests of one stream that are read and not yet answered: enough to fill a batch, few enough to stay in memory."""
@@ -22,7 +24,7 @@ GRPC_ERROR = "triton_grpc_error"
 
 _FINAL = "triton_final_response"
 
-Answer = Callable[[pb.ModelInferRequest, float | None, pb.ModelInferResponse], Awaitable[None]]
+Answer = Callable[[ReceivedRequest, float | None, pb.ModelInferResponse], Awaitable[list[Contents]]]
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -39,7 +41,8 @@ class InferStreams:
         """Builds what all streams share.
 
         Args:
-            answer: Fills the reply of one request within so many seconds; the version first, for the case of failure.
+            answer: Fills the reply of one request within so many seconds, the version first, for the case of failure;
+                and returns its raw contents.
             wait_stopping: Returns when the server takes no new requests.
             failures: What clients are told of errors.
             requests_in_flight: Requests of one stream that are read and not yet delivered.
@@ -49,9 +52,7 @@ class InferStreams:
         self._failures = failures
         self._requests_in_flight = requests_in_flight
 
-    async def serve(
-        self, requests: AsyncIterator[pb.ModelInferRequest], context: Context
-    ) -> AsyncGenerator[pb.ModelStreamInferResponse, None]:
+    async def serve(self, requests: AsyncIterator[ReceivedRequest], context: Context) -> AsyncGenerator[Reply, None]:
         """Answers a stream. When the client goes away all its requests are cancelled.
 
         Each reply is the only one, and so the final one, of its request. A failed request is answered in its place and
@@ -65,18 +66,19 @@ class InferStreams:
         deadline_s = None if remaining_s is None else time.monotonic() + remaining_s
         wants_status = _wants_status(context)
 
-        async def reply(request: pb.ModelInferRequest) -> pb.ModelStreamInferResponse:
+        async def reply(request: ReceivedRequest) -> Reply:
             answer = pb.ModelStreamInferResponse()
+            raw: list[Contents] = []
             try:
                 left_s = None if deadline_s is None else deadline_s - time.monotonic()
-                await self._answer(request, left_s, answer.infer_response)
+                raw = await self._answer(request, left_s, answer.infer_response)
             except Exception as error:
                 failure = self._failures.failure(error, request.id)
                 if wants_status:
                     raise _StreamFailed(failure) from error
-                answer = _refusal(request, failure, answer.infer_response.model_version)
+                answer = _refusal(request.message, failure, answer.infer_response.model_version)
             answer.infer_response.parameters[_FINAL].bool_param = True
-            return answer
+            return Reply(answer, raw)
 
         replies = map_in_order(requests, reply, self._requests_in_flight, self._wait_stopping)
         try:

@@ -19,6 +19,10 @@ MAX_BYTES_ELEMENTS = 65_536
 """In one tensor: each costs time on the event loop."""
 
 _LENGTH = struct.Struct("<I")
+_MAX_ELEMENTS = 2**31 - 1
+_SMALL_BYTES = 4096
+"""Below it a copy costs less than a view."""
+_DATATYPES = {datatype.value: datatype for datatype in DataType}
 
 _TYPED_FIELD: dict[DataType, str] = {
     DataType.BOOL: "bool_contents",
@@ -44,11 +48,10 @@ def decode_datatype(where: str, name: str) -> DataType:
     Raises:
         InvalidRequest: There is no such type.
     """
-    try:
-        return DataType(name)
-    except ValueError:
-        known = ", ".join(datatype.value for datatype in DataType)
-        raise InvalidRequest(f"{where}: expected one of the datatypes {known}; got '{name[:40]}'") from None
+    datatype = _DATATYPES.get(name)
+    if datatype is None:
+        raise InvalidRequest(f"{where}: expected one of the datatypes {', '.join(_DATATYPES)}; got '{name[:40]}'")
+    return datatype
 
 
 def decode_shape(where: str, shape: Sequence[int]) -> tuple[int, ...]:
@@ -60,12 +63,10 @@ def decode_shape(where: str, shape: Sequence[int]) -> tuple[int, ...]:
     if len(shape) > MAX_DIMENSIONS:
         raise InvalidRequest(f"{where}: expected at most {MAX_DIMENSIONS} dimensions, got {len(shape)}")
     sizes = tuple(shape)
-    if any(size < 0 for size in sizes):
+    if sizes and min(sizes) < 0:
         raise InvalidRequest(f"{where}: expected sizes that are not negative, got shape {list(sizes)}")
-    if math.prod(size for size in sizes if size) > np.iinfo(np.int32).max:
-        raise InvalidRequest(
-            f"{where}: expected a shape of at most {np.iinfo(np.int32).max} elements, got shape {list(sizes)}"
-        )
+    if math.prod(filter(None, sizes)) > _MAX_ELEMENTS:
+        raise InvalidRequest(f"{where}: expected a shape of at most {_MAX_ELEMENTS} elements, got shape {list(sizes)}")
     return sizes
 
 
@@ -81,7 +82,7 @@ def decode_raw(where: str, datatype: DataType, shape: tuple[int, ...], raw: byte
     count = math.prod(shape)
     itemsize = datatype.itemsize
     if itemsize is None:
-        return _decode_bytes(where, count, bytes(raw)).reshape(shape)
+        return _decode_bytes(where, count, raw).reshape(shape)
     if len(raw) != count * itemsize:
         raise InvalidRequest(
             f"{where}: expected {count * itemsize} bytes for {datatype.value} of shape {list(shape)}, got {len(raw)}"
@@ -92,7 +93,7 @@ def decode_raw(where: str, datatype: DataType, shape: tuple[int, ...], raw: byte
     return array if array.flags.aligned else array.copy()
 
 
-def _decode_bytes(where: str, count: int, raw: bytes) -> npt.NDArray[np.object_]:
+def _decode_bytes(where: str, count: int, raw: bytes | memoryview) -> npt.NDArray[np.object_]:
     # Checked before time and memory are spent on the count: it is the client's word only.
     if count > MAX_BYTES_ELEMENTS:
         raise InvalidRequest(f"{where}: expected at most {MAX_BYTES_ELEMENTS} BYTES elements, got {count}")
@@ -111,7 +112,7 @@ def _decode_bytes(where: str, count: int, raw: bytes) -> npt.NDArray[np.object_]
                 f"{where}: BYTES element {index} of {count} is said to have {length} bytes at offset {start}, "
                 f"but only {max(0, len(raw) - body)} are left"
             )
-        elements[index] = raw[body : body + length]
+        elements[index] = bytes(raw[body : body + length])
         start = body + length
     if start != len(raw):
         raise InvalidRequest(
@@ -169,7 +170,7 @@ def encode_raw(datatype: DataType, array: Array) -> bytes:
 
 
 def view_raw(datatype: DataType, array: Array) -> bytes | memoryview:
-    """The same bytes as `encode_raw`, without a copy where they lie in the array as they are."""
-    if datatype is DataType.BYTES:
+    """The same bytes as `encode_raw`, without a copy where many lie in the array as they are."""
+    if datatype is DataType.BYTES or array.nbytes < _SMALL_BYTES:
         return encode_raw(datatype, array)
     return np.ascontiguousarray(array, datatype.numpy).reshape(-1).view(np.uint8).data

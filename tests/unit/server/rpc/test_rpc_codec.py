@@ -22,7 +22,7 @@ def message(**changes):
 
 
 def decode_request(request, **clock):
-    return codec.decode_request(request, Regions(), **clock)
+    return codec.decode_request(request, request.raw_input_contents, Regions(), **clock)
 
 
 def test_a_whole_request():
@@ -123,11 +123,11 @@ def test_a_response():
         Tensor("t", DataType.BYTES, np.array([b"ab"], object)),
     )
     encoded = pb.ModelInferResponse()
-    encode_response(InferResponse("m", 12, outputs, id="r7"), encoded)
+    raw = encode_response(InferResponse("m", 12, outputs, id="r7"), encoded)
 
     assert (encoded.model_name, encoded.model_version, encoded.id) == ("m", "12", "r7")
     assert [(out.name, out.datatype, list(out.shape)) for out in encoded.outputs] == [
         ("b", "FP32", [1, 3]),
         ("t", "BYTES", [1]),
     ]
-    assert list(encoded.raw_output_contents) == [np.float32([1, 2, 3]).tobytes(), b"\x02\x00\x00\x00ab"]
+    assert raw == [np.float32([1, 2, 3]).tobytes(), b"\x02\x00\x00\x00ab"]

@@ -9,8 +9,10 @@ import pytest
 from pasarela_proto import inference_pb2 as pb
 from pasarela_server.errors import InvalidRequest, RegionNotFound
 from pasarela_server.request import InferResponse
-from pasarela_server.rpc.codec import decode_request, encode_response
+from pasarela_server.rpc import codec
+from pasarela_server.rpc.codec import encode_response
 from pasarela_server.rpc.deliveries import PLAIN, decode_deliveries
+from pasarela_server.rpc.messages import Reply, write_reply
 from pasarela_server.shared_memory.region import SystemRegion
 from pasarela_server.shared_memory.regions import Regions
 from pasarela_server.tensor import DataType, Tensor
@@ -48,12 +50,16 @@ def request(inputs, raw=(), outputs=()):
     return pb.ModelInferRequest(model_name="m", inputs=inputs, raw_input_contents=raw, outputs=outputs)
 
 
+def decode_request(message, regions):
+    return codec.decode_request(message, message.raw_input_contents, regions)
+
+
 def answer(tensors, outputs, regions, **options):
     message = pb.ModelInferResponse()
-    encode_response(
+    raw = encode_response(
         InferResponse("m", 1, tensors), message, decode_deliveries(request([], (), outputs), regions), **options
     )
-    return message
+    return pb.ModelInferResponse.FromString(write_reply(Reply(message, raw)))
 
 
 def test_an_input_is_read_in_place(regions, memory):

@@ -6,7 +6,7 @@ import grpc
 import pytest
 
 from pasarela_server.errors import ModelNotFound
-from pasarela_server.rpc.interceptors import FailureInterceptor
+from pasarela_server.rpc.handlers import GuardedHandlers
 from pasarela_server.rpc.status import FailureTable
 
 
@@ -33,8 +33,10 @@ def raising(error):
 
 @contextlib.asynccontextmanager
 async def served(handlers):
-    server = grpc.aio.server(interceptors=(FailureInterceptor(FailureTable()),))
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("s", handlers),))
+    guarded = GuardedHandlers(FailureTable())
+    guarded.add_registered_method_handlers("s", handlers)
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((guarded,))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
