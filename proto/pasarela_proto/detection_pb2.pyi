@@ -314,7 +314,7 @@ class Timings(_message.Message):
     more; what is left are the ways between threads.
     """
     close_reason: _builtins.str
-    """Why the batch was closed: full, shape, preferred, delay, idle or alone."""
+    """Why the batch was closed: full, preferred, delay, deadline, idle or alone."""
     instance: _builtins.int
     """Which of the model's instances executed the batch, from 0; -1 if it travelled in none."""
     def __init__(

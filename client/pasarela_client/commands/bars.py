@@ -21,7 +21,6 @@ _NAMES: Final = {
 """Names that say more than the stage's own."""
 _REASONS: Final = {
     "full": "full",
-    "shape": "the next request had other shapes",
     "preferred": "a preferred size was reached",
     "delay": "the queue delay was over",
     "deadline": "a request would have been late",

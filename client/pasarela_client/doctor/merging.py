@@ -189,6 +189,24 @@ def shapes_differ(facts: Facts) -> Finding | None:
     )
 
 
+def merging_on_a_cpu(facts: Facts) -> Finding | None:
+    """Requests share a batch on one instance while another is free."""
+    runs, executed = facts.runs, facts.executed
+    if runs.device != "CPU" or not runs.merges or runs.instances < 2 or executed.batches < _ENOUGH_OF_A_SIZE:
+        return None
+    if executed.mean_batch < 1.5 or facts.busy >= 0.7 or facts.concurrency < runs.instances:
+        return None
+    return Finding(
+        "merging-on-a-cpu",
+        Severity.ADVICE,
+        f"{facts.concurrency:.1f} requests are in the server at a time and travel in batches of "
+        f"{executed.mean_batch:.1f} rows, while the instances are busy only {facts.busy:.0%} of the time",
+        "one instance computes row after row what all of them could compute side by side (docs/decisions/0008)",
+        "take dynamic_batching out of config.pbtxt, or at least its delay: "
+        "`dynamic_batching { max_queue_delay_microseconds: 0 }`",
+    )
+
+
 def what_batching_gains(facts: Facts) -> Finding | None:
     """Rows per second in batches against rows alone, from what was executed."""
     by_size = facts.executed.by_size
@@ -250,6 +268,7 @@ RULES: Final = (
     delay_too_short,
     preferred_never_reached,
     shapes_differ,
+    merging_on_a_cpu,
     what_batching_gains,
     too_many_instances,
 )

@@ -13,6 +13,10 @@ from pasarela_client.doctor.finding import Finding, Severity
 _ENOUGH: Final = 10
 """Requests before anything is concluded from them."""
 _LARGE_BYTES: Final = 500_000
+_SATURATED: Final = 0.85
+"""From this share of the time on, instances count as always busy."""
+_BEFORE_THE_BATCH: Final = ("decode_queue", "queue")
+"""Where requests wait that find all instances busy: what is not needed yet is not decoded yet."""
 _REJECTED: Final = ("QueueFull", "DeadlineExpired", "ModelUnavailable")
 
 
@@ -76,8 +80,8 @@ def probes_failed(facts: Facts) -> Finding | None:
 
 def saturated(facts: Facts) -> Finding | None:
     """All instances are busy and requests wait for one."""
-    busy, waits = facts.busy, facts.share("queue")
-    if busy < 0.85 or waits < 0.3:
+    busy, waits = facts.busy, facts.share(*_BEFORE_THE_BATCH)
+    if busy < _SATURATED or waits < 0.3:
         return None
     runs, executed = facts.runs, facts.executed
     rate = executed.rows / executed.seconds
@@ -95,7 +99,7 @@ def saturated(facts: Facts) -> Finding | None:
         "saturated",
         Severity.PROBLEM if waits >= 0.5 else Severity.ADVICE,
         f"all instances ({runs.instances}) are busy {busy:.0%} of the time; a request spends {waits:.0%} of its time "
-        f"({facts.mean_ms('queue'):.1f} ms) waiting for one",
+        f"({facts.mean_ms(*_BEFORE_THE_BATCH):.1f} ms) waiting for one",
         f"the model gives about {rate:.0f} rows a second here, and is asked for more",
         change,
     )
@@ -120,7 +124,7 @@ def waits_though_free(facts: Facts) -> Finding | None:
 def waits_for_the_pool(facts: Facts) -> Finding | None:
     """The threads that work on pixels are busy."""
     share = facts.share("decode_queue", "nms_queue")
-    if share < 0.2:
+    if share < 0.2 or facts.busy >= _SATURATED:
         return None
     return Finding(
         "waits-for-the-pool",

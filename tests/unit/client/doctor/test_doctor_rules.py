@@ -231,6 +231,27 @@ ROWS = [
         id="fixed sizes",
     ),
     pytest.param(
+        merging.merging_on_a_cpu,
+        facts(setup(batching=Batching(100_000)), watched(request_ms=600, batches={6: (17, 450.0)})),
+        Severity.ADVICE,
+        "six at a time share one instance, the other is free",
+        id="merged on a CPU whose instances are free",
+    ),
+    pytest.param(
+        merging.merging_on_a_cpu,
+        facts(setup(batching=Batching(100_000)), watched(request_ms=600, batches={6: (17, 1100.0)})),
+        None,
+        "both are busy",
+        id="merged on a CPU whose instances are busy",
+    ),
+    pytest.param(
+        merging.merging_on_a_cpu,
+        facts(setup(batching=Batching(100_000), **GPU), watched(request_ms=600, batches={6: (17, 450.0)})),
+        None,
+        "on a GPU batches are the point",
+        id="merged on a GPU",
+    ),
+    pytest.param(
         merging.what_batching_gains,
         facts(setup(**GPU), watched(batches={1: (10, 10.0), 8: (10, 20.0)})),
         Severity.NOTE,
@@ -351,6 +372,13 @@ ROWS = [
     ),
     pytest.param(
         spending.waits_for_the_pool, facts(probes=probes(decode=5, infer=30)), None, "no waiting", id="an idle pool"
+    ),
+    pytest.param(
+        spending.waits_for_the_pool,
+        facts(NOT_MERGING, watched(batches=BUSY), probes=probes(decode_queue=20, decode=5, infer=30)),
+        None,
+        "the instances are what they wait for",
+        id="a pool behind busy instances",
     ),
     pytest.param(
         spending.decoding_dominates,
