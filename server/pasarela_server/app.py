@@ -24,6 +24,7 @@ from pasarela_server.backends.loaders import loaders
 from pasarela_server.config.plan import DETECTION
 from pasarela_server.config.server import ServerConfig
 from pasarela_server.errors import InvalidModel
+from pasarela_server.frontends.desk import Desks
 from pasarela_server.frontends.sizing import has_gpu, image_threads, suggested_count
 from pasarela_server.frontends.supervise import FrontOptions, Fronts, FrontsUnavailable
 from pasarela_server.observability.http import MetricsServer, Page, text_page
@@ -132,7 +133,7 @@ async def _serve(config: ServerConfig) -> bool:
     pages = _metrics_pages(
         config, lambda: metrics.exposition(models.waiting()), lambda: not calls.stopping and models.ready()
     )
-    fronts = _fronts(config)
+    fronts = _fronts(config, Desks(models, metrics, failures))
     grpc_port = listen(server, config.grpc_address, config.grpc_port) if fronts is None else fronts.listen(server)
     await server.start()
     if pages is not None:
@@ -140,7 +141,11 @@ async def _serve(config: ServerConfig) -> bool:
     poller = Poller(models.poll, config.repository_poll_secs)
     loaded = _load(models, loop)
     if fronts is not None:
-        await fronts.start()
+        try:
+            await fronts.start()
+        except FrontsUnavailable:
+            await server.stop(None)
+            raise
     await asyncio.wait((stop, loaded), return_when=asyncio.FIRST_COMPLETED)
     if loaded.done():
         loaded.result()
@@ -166,7 +171,7 @@ async def _serve(config: ServerConfig) -> bool:
     return False
 
 
-def _fronts(config: ServerConfig) -> Fronts | None:
+def _fronts(config: ServerConfig, desks: Desks) -> Fronts | None:
     """The processes before this one, not started yet; None if it listens itself."""
     count = config.frontends
     if count is None:
@@ -182,17 +187,7 @@ def _fronts(config: ServerConfig) -> Fronts | None:
         image_threads=image_threads(config.cpu_threads, count),
         log_verbose=config.log_verbose,
     )
-    return Fronts(options, lambda _post, _arena: _NoDesk())
-
-
-class _NoDesk:
-    """Serves a front that hands everything on: it asks for nothing."""
-
-    def received(self, message: object) -> None:
-        """Nothing comes."""
-
-    def lost(self) -> None:
-        """Nothing is left behind."""
+    return Fronts(options, desks)
 
 
 def _failures(config: ServerConfig) -> FailureTable:

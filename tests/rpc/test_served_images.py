@@ -11,6 +11,19 @@ import pytest
 from pasarela_proto import detection_pb2, inference_pb2
 
 
+@pytest.fixture(scope="module")
+def fronted(repository, start_server):
+    """A server with front processes."""
+    with start_server(repository, "--frontends", "2") as running:
+        yield running
+
+
+@pytest.fixture(params=["server", "fronted"], ids=["one process", "two fronts"])
+def stubs(request, stubs_for):
+    """Stubs that call the shared server, and then one with front processes."""
+    return stubs_for(request.getfixturevalue(request.param).address)
+
+
 def enlarged_jpeg(jpeg):
     """The same file, its header saying 30,000 x 30,000."""
     start = jpeg.index(b"\xff\xc0")

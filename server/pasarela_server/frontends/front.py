@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import shutil
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import cv2
 import grpc
 
+from pasarela_proto import detection_pb2_grpc
 from pasarela_server.frontends.channel import Channel
+from pasarela_server.frontends.images import FrontImageService
 from pasarela_server.frontends.link import CannotListen, Idle, Message, Quit, Ready, Stop
+from pasarela_server.frontends.memory import SharedMemory
 from pasarela_server.frontends.passthrough import PassThrough
 from pasarela_server.frontends.settings import FrontSettings
 from pasarela_server.rpc.address import PortUnavailable
 from pasarela_server.rpc.calls import OpenCalls
+from pasarela_server.rpc.handlers import GuardedHandlers
 from pasarela_server.rpc.server import listen, server_options
+from pasarela_server.rpc.status import FailureTable, status_codes
 
 _log = logging.getLogger("pasarela_server.frontends")
 
@@ -36,6 +45,7 @@ def run(settings: FrontSettings) -> int:
     Returns:
         0 after an orderly end, 1 if the port could not be had or the back has gone.
     """
+    cv2.setNumThreads(1)  # images are spread over the pool's threads already
     return asyncio.run(_Front(settings).serve())
 
 
@@ -52,10 +62,16 @@ class _Front:
         self._ended: asyncio.Future[Quit | None] = asyncio.get_running_loop().create_future()
         self._calls = OpenCalls()
         self._link = Channel(self._received, self._lost)
+        failures = FailureTable(status_codes(queue_full=grpc.StatusCode[settings.queue_full_status.upper()]))
+        memory = SharedMemory(settings.arena_fd, os.fstat(settings.arena_fd).st_size)
+        pool = ThreadPoolExecutor(settings.image_threads, thread_name_prefix="images")
+        self._images = FrontImageService(self._link.post, memory, pool, self._calls, failures)
         await self._link.connect(socket.socket(fileno=settings.link_fd))
         async with grpc.aio.insecure_channel(settings.back, options=_TO_THE_BACK) as back:
             server = grpc.aio.server(options=server_options(settings.max_message_bytes, shares_port=True))
-            server.add_generic_rpc_handlers((PassThrough(back, settings.back, self._ended.done),))
+            own: Any = GuardedHandlers(failures)
+            detection_pb2_grpc.add_DetectionServiceServicer_to_server(self._images, own)
+            server.add_generic_rpc_handlers((own, PassThrough(back, settings.back, self._ended.done)))
             try:
                 port = listen(server, settings.address, settings.port, shares_port=True)
             except PortUnavailable as error:
@@ -67,7 +83,10 @@ class _Front:
             ending = await self._ended
             if self._idle is not None:
                 self._idle.cancel()
+            if ending is None:
+                self._images.lost()
             await server.stop(_LAST_REPLIES_S if ending is None else ending.grace_s or None)
+        pool.shutdown(wait=False, cancel_futures=True)
         if ending is None:
             # The back leaves no trace of itself if it cannot: whoever comes first does it.
             shutil.rmtree(Path(settings.back.removeprefix("unix:")).parent, ignore_errors=True)
@@ -82,7 +101,7 @@ class _Front:
                 self._idle = asyncio.create_task(self._tell_when_idle())
             case Quit():
                 self._end(message)
-            case _:
+            case _ if not self._images.received(message):
                 _log.error("the back sent what a front does not take: %s", type(message).__name__)
 
     def _lost(self) -> None:

@@ -64,7 +64,7 @@ class Submit(NamedTuple):
     version: str
     request_id: str
     layout: str
-    """Type and shape of the array; see `arena.describe`."""
+    """Type and shape of the array; see `memory.describe`."""
 
 
 class Cancel(NamedTuple):
@@ -108,7 +108,7 @@ class Quit(NamedTuple):
     """How long replies that are on their way may take to leave."""
 
 
-class Facts(NamedTuple):
+class Known(NamedTuple):
     """Answers a Lookup; or a Submit whose image was prepared by facts that hold no more."""
 
     sequence: int
@@ -152,7 +152,7 @@ Message = (
     | Refused
     | Stop
     | Quit
-    | Facts
+    | Known
     | Answer
     | Failure
     | Noted
@@ -172,7 +172,7 @@ _KINDS: tuple[tuple[Any, struct.Struct], ...] = tuple(
         (Refused, "IQB"),
         (Stop, ""),
         (Quit, "d"),
-        (Facts, "I"),
+        (Known, "I"),
         (Answer, "I"),
         (Failure, "I"),
         (Noted, "I"),

@@ -20,6 +20,7 @@ import grpc
 
 from pasarela_server.frontends.channel import Channel
 from pasarela_server.frontends.link import CannotListen, Idle, Message, Quit, Ready, Stop
+from pasarela_server.frontends.memory import SharedMemory
 from pasarela_server.frontends.restart import RestartDelay
 from pasarela_server.frontends.settings import FrontSettings
 from pasarela_server.rpc.address import hold_port
@@ -35,7 +36,7 @@ class FrontsUnavailable(Exception):
 
 
 class Desk(Protocol):
-    """Serves one front; `back.FrontDesk` does it. Used from the event loop only."""
+    """Serves one front; `desk.FrontDesk` does it. Used from the event loop only."""
 
     def received(self, message: Message) -> None:
         """Takes what the front says."""
@@ -46,8 +47,16 @@ class Desk(Protocol):
         ...
 
 
-NewDesk = Callable[[Callable[[Message], None], int], Desk]
-"""Builds the desk of a new front: from what sends it messages, and the file descriptor of the memory they share."""
+class Reception(Protocol):
+    """Opens desks; `desk.Desks` does it."""
+
+    def start(self) -> None:
+        """Starts what all desks share."""
+        ...
+
+    def open(self, post: Callable[[Message], None], memory: SharedMemory) -> Desk:
+        """Builds the desk of a new front, from what sends it messages and the memory that they share."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +87,12 @@ class _Front:
 class Fronts:
     """Owns the processes, the socket behind them and the port before them. Used from the event loop only."""
 
-    def __init__(self, options: FrontOptions, new_desk: NewDesk) -> None:
+    def __init__(self, options: FrontOptions, reception: Reception) -> None:
         """Takes the port, and a folder for the socket that only this user can reach.
 
         Args:
             options: What the fronts are told.
-            new_desk: Builds what serves a front.
+            reception: Builds what serves a front.
 
         Raises:
             FrontsUnavailable: This operating system has not what it takes.
@@ -103,7 +112,7 @@ class Fronts:
                 f"--frontends needs {' and '.join(missing)}, which {sys.platform} has not; leave it 0"
             )
         self._options = options
-        self._new_desk = new_desk
+        self._reception = reception
         self._holder = hold_port(options.address, options.port)
         self.port: int = self._holder.getsockname()[1]
         self._folder = Path(tempfile.mkdtemp(prefix="pasarela-"))
@@ -124,6 +133,7 @@ class Fronts:
         Raises:
             FrontsUnavailable: One does not start.
         """
+        self._reception.start()
         indices = range(self._options.count)
         fronts = await asyncio.gather(*(self._launch(index) for index in indices))
         try:
@@ -232,7 +242,7 @@ class Fronts:
             desk.lost()
 
         link = Channel(received, lost)
-        desk = self._new_desk(link.post, arena)
+        desk = self._reception.open(link.post, SharedMemory(arena, self._options.arena_bytes))
         front = _Front(process, link, ready)
         self._fronts[index] = front
         await link.connect(ours)
