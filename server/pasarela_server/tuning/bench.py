@@ -71,6 +71,11 @@ class Probe:
         """Ends the process."""
         self._end()
 
+    @property
+    def process(self) -> int:
+        """The id of the process."""
+        return self._process.pid
+
     def measure(self, clients: int, seconds: float) -> Slice:
         """Puts load on the model.
 

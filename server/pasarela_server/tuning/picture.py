@@ -17,6 +17,8 @@ _LINE = 18
 _COLOURS = ("#4c78a8", "#f58518", "#54a24b", "#b279a2", "#72b7b2", "#9d755d", "#e45756", "#eeca3b")
 _GREY = "#888"
 _STEPS = (1, 2, 5)
+_LEAST_MS = 0.001
+"""A logarithm knows no 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +75,15 @@ class _Scale:
         return _LEFT + (_WIDTH - _LEFT - _RIGHT) * throughput / self.most
 
     def y(self, latency_ms: float) -> float:
-        share = math.log(latency_ms / self.low_ms) / math.log(self.high_ms / self.low_ms)
+        share = math.log(max(latency_ms, _LEAST_MS) / self.low_ms) / math.log(self.high_ms / self.low_ms)
         return _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * share
 
 
 def _scale(found: Sequence[Point], target_ms: float | None) -> _Scale:
-    latencies = [max(point.p99_ms, 0.001) for point in found] + ([] if target_ms is None else [target_ms])
+    latencies = [max(point.p99_ms, _LEAST_MS) for point in found] + ([] if target_ms is None else [target_ms])
     low, high = min(latencies, default=1.0), max(latencies, default=10.0)
-    return _Scale(1.08 * max((point.throughput for point in found), default=1.0), low / 1.3, high * 1.3)
+    most = max((point.throughput for point in found), default=0.0)
+    return _Scale(1.08 * most or 1.0, low / 1.3, high * 1.3)
 
 
 def _axes(scale: _Scale, unit: str) -> list[str]:
@@ -114,7 +117,7 @@ def _logarithmic_ticks(low: float, high: float) -> list[float]:
 
 def _curve(curve: Curve, colour: str, scale: _Scale) -> list[str]:
     places = [
-        (scale.x(point.throughput), scale.y(max(point.p99_ms, 0.001)), point)
+        (scale.x(point.throughput), scale.y(point.p99_ms), point)
         for point in curve.points
         if math.isfinite(point.p99_ms)
     ]

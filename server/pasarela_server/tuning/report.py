@@ -150,7 +150,7 @@ class Report:
         shown = point or fastest(self.found.measured[candidate])
         if shown is None:
             return f"| {name} | – | – | – | – | – | – | – |"
-        missed = "" if point else " (too slow)"
+        missed = " (too slow)" if point is None and math.isfinite(shown.p99_ms) else ""
         return (
             f"| {name} | {shown.clients} | {rate(shown.throughput)} | {milliseconds(shown.p50_ms)} "
             f"| {milliseconds(shown.p99_ms)}{missed} | {milliseconds(shown.cpu_ms)} | {shown.peak_mib:,.0f} "
