@@ -1,6 +1,8 @@
 """Where a real server says that the time of a request went."""
 
+import re
 import time
+import urllib.request
 
 import numpy as np
 import pytest
@@ -85,3 +87,25 @@ def test_images_that_come_together_say_in_which_batch_they_travelled(server, stu
         assert timings.total_ns >= sum(getattr(timings, f"{stage}_ns") for stage in STAGES)
         assert timings.preprocess_ns == timings.decode_ns + timings.letterbox_ns + timings.batch_ns
         assert timings.postprocess_ns == timings.split_ns + timings.nms_ns
+
+
+def test_the_metrics_hold_every_stage_and_why_batches_were_closed(server, stubs, jpeg):
+    stubs.detection.Detect(detection_pb2.DetectRequest(model_name="garments", image={"encoded": jpeg}))
+    below = stubs.inference.ModelConfig(pb.ModelConfigRequest(name="garments")).config.parameters["model"].string_value
+    (counted,) = stubs.inference.ModelStatistics(pb.ModelStatisticsRequest(name="garments")).model_stats
+    (executed,) = stubs.inference.ModelStatistics(pb.ModelStatisticsRequest(name=below)).model_stats
+    with urllib.request.urlopen(f"http://{server.metrics_address}/metrics") as response:
+        text = response.read().decode()
+
+    def shown(metric, model, label):
+        pattern = rf'^{metric}{{(?=.*model="{model}")(?=.*{label}="(\w+)").*}} (\S+)$'
+        return {value: float(count) for value, count in re.findall(pattern, text, flags=re.MULTILINE)}
+
+    stages = shown("pasarela_request_stage_seconds_count", "garments", "stage")
+    assert stages == dict.fromkeys(["request", *STAGES], counted.inference_stats.success.count)
+    assert shown("pasarela_request_stage_seconds_sum", "garments", "stage")["infer"] > 0
+    closed = shown("pasarela_batches_closed", below, "reason")
+    assert closed.keys() <= REASONS
+    assert sum(closed.values()) == executed.execution_count
+    assert sum(shown("pasarela_instance_batches", below, "instance").values()) == executed.execution_count
+    assert shown("pasarela_batches_closed", "garments", "reason") == {}, "a detection model executes nothing itself"

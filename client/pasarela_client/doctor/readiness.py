@@ -36,7 +36,7 @@ def judge_states(name: str, version: str, states: Sequence[ModelState]) -> list[
                 Severity.PROBLEM if needed else Severity.NOTE,
                 f"{what} is {state.state}{reason}",
                 "it answers no request" if needed else "other versions of it answer",
-                _NEXT.get(state.state, "put right what the reason says; the server loads it again by itself"),
+                _NEXT.get(state.state, "put right what the reason says; a server that watches its repository then loads it again by itself"),
             )
         )
     return findings

@@ -162,8 +162,9 @@ class _Tally:
 
     def __init__(self) -> None:
         self._executed, self._shared = _Batches(), _Batches()
-        self._success, self._fail = _Sum(), _Sum()
-        self._queue, self._input, self._infer, self._output = _Sum(), _Sum(), _Sum(), _Sum()
+        self._fail = _Sum()
+        self._answered = 0
+        self._request_ns = self._queue_ns = self._input_ns = self._infer_ns = self._output_ns = 0
         self._closed: Counter[str] = Counter()
         self._by_instance: Counter[int] = Counter()
         self._answered_rows = 0
@@ -180,17 +181,17 @@ class _Tally:
             self._fail.add(record.duration_ns)
             return
         timings = record.timings
+        input_ns, infer_ns, output_ns = timings.preprocess_ns, timings.infer_ns, timings.postprocess_ns
         self._last_ms = now_ms
+        self._answered += 1
         self._answered_rows += record.rows
-        self._success.add(record.duration_ns)
-        self._queue.add(timings.waiting_ns)
-        self._input.add(timings.preprocess_ns)
-        self._infer.add(timings.infer_ns)
-        self._output.add(timings.postprocess_ns)
-        if timings.batch_size:
-            share = record.rows / timings.batch_size
-            times = (timings.preprocess_ns, timings.infer_ns, timings.postprocess_ns)
-            self._shared.add(timings.batch_size, share, *times)
+        self._request_ns += record.duration_ns
+        self._queue_ns += timings.waiting_ns
+        self._input_ns += input_ns
+        self._infer_ns += infer_ns
+        self._output_ns += output_ns
+        if timings.batch_size and not self._executed:
+            self._shared.add(timings.batch_size, record.rows / timings.batch_size, input_ns, infer_ns, output_ns)
 
     def statistics(self) -> VersionStatistics:
         batches = self._executed or self._shared
@@ -198,12 +199,12 @@ class _Tally:
             last_inference_ms=self._last_ms,
             inference_count=self._executed.rows() if self._executed else self._answered_rows,
             execution_count=batches.count(),
-            success=self._success.duration(),
+            success=Duration(self._answered, self._request_ns),
             fail=self._fail.duration(),
-            queue=self._queue.duration(),
-            compute_input=self._input.duration(),
-            compute_infer=self._infer.duration(),
-            compute_output=self._output.duration(),
+            queue=Duration(self._answered, self._queue_ns),
+            compute_input=Duration(self._answered, self._input_ns),
+            compute_infer=Duration(self._answered, self._infer_ns),
+            compute_output=Duration(self._answered, self._output_ns),
             batches=batches.statistics(),
             closed=dict(self._closed),
             by_instance=dict(sorted(self._by_instance.items())),
