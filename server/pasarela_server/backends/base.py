@@ -5,10 +5,10 @@ A backend knows a framework and nothing of detection, queues or the wire.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pasarela_server.tensor import Array, TensorSpec
 
@@ -26,6 +26,10 @@ class BackendOptions:
     input_names: tuple[str, ...] = ()
     output_names: tuple[str, ...] = ()
     """Names written in config.pbtxt, for artefacts that carry none (TorchScript)."""
+    max_rows: int = 1
+    """Rows of the largest batch that will be sent. A hint: larger ones are answered too."""
+    cache_folder: Path | None = None
+    """Where a backend may keep what it made of artefacts, for the next start; None keeps nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ class ArtefactSpec:
     The backend then scales and transposes them itself, in the graph or on the device. All sizes that the spec allows
     are taken, and the answer is that to the same pixels divided by 255, up to rounding in the model's precision.
     """
+    row_by_row: bool = False
+    """True if a batch is computed one row after the other: it costs what its rows cost, one row warms up for all."""
 
 
 class Session(Protocol):
@@ -58,6 +64,25 @@ class Session(Protocol):
 
         Returns:
             An array for each output of the spec. The caller owns them: the next call does not overwrite them.
+
+        Raises:
+            BackendFailure: The framework raised.
+        """
+        ...
+
+
+@runtime_checkable
+class PartsSession(Session, Protocol):
+    """A session that puts the parts of a batch together itself, where it needs them: one copy less."""
+
+    def infer_parts(self, parts: Sequence[Mapping[str, Array]]) -> Mapping[str, Array]:
+        """Runs the model once on the rows of all parts, one part's after the other's.
+
+        Args:
+            parts: Each as for `Session.infer`; shapes and types agree but for the rows.
+
+        Returns:
+            As `Session.infer`, the rows of all parts.
 
         Raises:
             BackendFailure: The framework raised.

@@ -15,6 +15,7 @@ _SYSTEM_RUNTIMES = ("libcudart.so.13", "libcudart.so.12", "libcudart.so")
 _HANDLE_BYTES = 64
 _LAZY_PEER_ACCESS = 1
 _TO_DEVICE, _TO_HOST = 1, 2
+_DEFAULT_STREAM = None
 
 
 class _Handle(ctypes.Structure):
@@ -95,6 +96,10 @@ class CudaMemory:
         """
         source = np.frombuffer(contents, np.uint8)
         self._copy(address, source.ctypes.data, device_id, source.nbytes, _TO_DEVICE)
+        # The copy may still be under way when the call returns, and no other process would wait for it.
+        failed = self._runtime.cudaStreamSynchronize(_DEFAULT_STREAM)
+        if failed:
+            raise RegionUnavailable(f"CUDA shared memory on device {device_id}: {self._reason(failed)}")
 
     def _copy(self, target: int, source: int, device_id: int, byte_size: int, direction: int) -> None:
         runtime = self._runtime

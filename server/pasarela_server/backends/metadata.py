@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from pasarela_server.errors import InvalidModel
-from pasarela_server.tensor import TensorSpec
+from pasarela_server.tensor import DataType, TensorSpec
 
 _FREE_TEXT = frozenset({"author", "date", "description", "docs", "head", "license", "task", "version"})
 
@@ -48,6 +48,15 @@ def normalise(metadata: Mapping[str, object]) -> dict[str, object]:
 def is_ultralytics(metadata: Mapping[str, object]) -> bool:
     """True if Ultralytics' exporter wrote the metadata."""
     return {"task", "names", "stride", "imgsz"} <= metadata.keys()
+
+
+def pixel_inputs(metadata: Mapping[str, object], inputs: Sequence[TensorSpec]) -> frozenset[str]:
+    """The input of a detector that takes an image of three colours as floats from 0 to 1; empty for other models."""
+    if not is_ultralytics(metadata) or metadata["task"] != "detect" or len(inputs) != 1:
+        return frozenset()
+    (image,) = inputs
+    takes_images = len(image.shape) == 4 and image.shape[1] == 3 and image.datatype in (DataType.FP32, DataType.FP16)
+    return frozenset({image.name}) if takes_images else frozenset()
 
 
 def image_shape(metadata: Mapping[str, object]) -> tuple[int, int, int] | None:

@@ -2,89 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pasarela_server.backends.artefacts import cuda_index, import_framework, inferring, loading, require_file
+from pasarela_server.backends import graph_sizes
+from pasarela_server.backends.artefacts import cuda_index, import_framework, loading, require_file
 from pasarela_server.backends.base import ArtefactSpec, BackendOptions
+from pasarela_server.backends.cuda_lane import CudaLane
 from pasarela_server.backends.exported_program import empty, load_exported
-from pasarela_server.backends.metadata import exported_precision
-from pasarela_server.backends.torchscript import discover_spec, flatten
+from pasarela_server.backends.metadata import exported_precision, pixel_inputs
+from pasarela_server.backends.pytorch_batches import BatchSession
+from pasarela_server.backends.pytorch_fitting import fit
+from pasarela_server.backends.pytorch_host import ArrayNetwork, HostSession
+from pasarela_server.backends.pytorch_network import Network
+from pasarela_server.backends.pytorch_precision import Precision, asked_precision, usual_precision
+from pasarela_server.backends.torchscript import discover_spec
 from pasarela_server.backends.torchscript_archive import check_kind, input_count, load_torchscript
+from pasarela_server.backends.usual_shapes import noise_array, stand_in_shape, usual_forms, usual_rows
 from pasarela_server.errors import InvalidModel
 from pasarela_server.tensor import Array
 
+_log = logging.getLogger("pasarela_server.backends")
 
-@dataclass(frozen=True, slots=True, weakref_slot=True)
-class _Module:
-    """A module on a device, called with arrays; any number of threads may call it."""
-
-    torch: Any
-    module: Any
-    device: str
-    threads: int
-
-    def __call__(self, inputs: Sequence[Array]) -> list[Array]:
-        torch = self.torch
-        # PyTorch counts threads per calling thread, and a session may be handed from one thread to another.
-        if torch.get_num_threads() != self.threads:
-            torch.set_num_threads(self.threads)
-        # PyTorch has no read-only tensors, and warns when it is lent a read-only array.
-        arrays = [array if array.flags.writeable else array.copy() for array in inputs]
-        with torch.inference_mode():
-            results = flatten(self.module(*(torch.from_numpy(array).to(self.device) for array in arrays)))
-            outputs = [tensor.cpu().contiguous().numpy() for tensor in results]
-        # A module may hand its input through; the caller must own what it gets.
-        return [
-            output.copy() if any(np.may_share_memory(output, array) for array in arrays) else output
-            for output in outputs
-        ]
-
-
-class PyTorchSession:
-    """One stream of inferences; all sessions of a model share its weights."""
-
-    def __init__(self, module: _Module, spec: ArtefactSpec) -> None:
-        self._module: _Module | None = module
-        self._input_names = [tensor.name for tensor in spec.inputs]
-        self._output_names = [tensor.name for tensor in spec.outputs]
-
-    def infer(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
-        """See `Session.infer`."""
-        module = self._module
-        if module is None:
-            raise RuntimeError("the session is closed")
-        with inferring("PyTorch"):
-            outputs = module([inputs[name] for name in self._input_names])
-        return dict(zip(self._output_names, outputs, strict=True))
-
-    def close(self) -> None:
-        """Lets go of the weights."""
-        self._module = None
+PyTorchSession = HostSession | BatchSession
 
 
 class PyTorchBackend:
-    """A loaded archive."""
+    """A loaded archive, in the form that its device computes fastest."""
 
     def __init__(self, torch: Any, artefact: Path, options: BackendOptions, *, exported: bool) -> None:
         self._torch = torch
         self._options = options
+        self._called = "/".join(artefact.parts[-3:])
         self._device = _device(torch, options.parameters)
         self._exported = exported
         self._sessions: list[PyTorchSession] = []
+        asked = asked_precision(options.parameters)
+        self._sizes = graph_sizes.graph_sizes(options.parameters.get(graph_sizes.PARAMETER), options.max_rows)
         with loading(artefact):
-            self._module: _Module | None
-            if exported:
-                module, self._spec = load_exported(torch, artefact, self._device, options)
-                self._module = _Module(torch, module, self._device, options.threads)
-                return
-            module, metadata = load_torchscript(torch, artefact, self._device)
-            self._module = _Module(torch, module, self._device, options.threads)
-            self._spec = _discover(torch, self._module, input_count(module), metadata, options)
+            network, self._spec = self._load(artefact)
+            self._network: Network | None
+            self._network, self._precision = self._fit(network, asked)
 
     @property
     def spec(self) -> ArtefactSpec:
@@ -93,19 +56,30 @@ class PyTorchBackend:
 
     @property
     def description(self) -> str:
-        """See `Backend.description`."""
-        precision = exported_precision(self._spec.metadata, self._spec.inputs)
+        """See `Backend.description`. Graphs of the GPU are recorded when a session is made, and told from then on."""
+        precision = self._precision.value
+        if self._precision is Precision.F32:
+            precision = exported_precision(self._spec.metadata, self._spec.inputs)
         kind = "torch.export" if self._exported else "TorchScript"
-        return (
-            f"PyTorch {self._torch.__version__} {kind}, {self._device.upper()}, {precision}, "
-            f"{self._options.instances} x {self._options.threads} threads"
-        )
+        text = f"PyTorch {self._torch.__version__} {kind}, {self._device.upper()}, {precision}, "
+        if self._device == "cpu":
+            return f"{text}{self._options.instances} x {self._options.threads} threads"
+        recorded = {size for session in self._sessions if isinstance(session, BatchSession) for size in session.sizes}
+        graphs = f"CUDA graphs of {', '.join(map(str, sorted(recorded)))} rows" if recorded else "no CUDA graphs"
+        return f"{text}{self._torch.cuda.get_device_name(self._device)}, {self._options.instances} streams, {graphs}"
 
     def session(self) -> PyTorchSession:
-        """See `Backend.session`."""
-        if self._module is None:
+        """See `Backend.session`. On a GPU it records its work here, which takes seconds."""
+        if self._network is None:
             raise RuntimeError("the backend is closed")
-        session = PyTorchSession(self._module, self._spec)
+        session: PyTorchSession
+        if self._device == "cpu":
+            session = HostSession(ArrayNetwork(self._network, self._options.threads), self._spec)
+        else:
+            session = BatchSession(self._network, CudaLane(self._torch, self._device), self._spec)
+            failures = session.record(usual_forms(self._spec), self._sizes if self._spec.batched else self._sizes[:1])
+            for failure in failures:
+                _log.warning("%s: no CUDA graph, so it runs step by step: %s", self._called, failure)
         self._sessions.append(session)
         return session
 
@@ -114,9 +88,51 @@ class PyTorchBackend:
         for session in self._sessions:
             session.close()
         self._sessions.clear()
-        if self._exported and self._module is not None:
-            empty(self._module.module)
-        self._module = None
+        if self._exported and self._network is not None:
+            empty(self._network.module)
+        self._network = None
+        if self._device != "cpu":
+            self._torch.cuda.empty_cache()  # other processes may need the memory
+
+    def _load(self, artefact: Path) -> tuple[Network, ArtefactSpec]:
+        """The network as it was written, and what it takes and gives."""
+        torch = self._torch
+        if self._exported:
+            module, spec = load_exported(torch, artefact, self._device, self._options)
+            network = Network(torch, module, self._device)
+        else:
+            module, metadata = load_torchscript(torch, artefact, self._device)
+            network = Network(torch, module, self._device)
+            run = ArrayNetwork(network, self._options.threads)
+            spec = _unoptimised(torch, lambda: discover_spec(run, input_count(module), metadata, self._options))
+        spec = replace(spec, pixel_inputs=pixel_inputs(spec.metadata, spec.inputs))
+        answers = tuple(_type(torch, np.empty(0, tensor.datatype.numpy)) for tensor in spec.outputs)
+        pixels = tuple(tensor.name in spec.pixel_inputs for tensor in spec.inputs)
+        return replace(network, answers=answers, pixels=pixels), spec
+
+    def _fit(self, network: Network, asked: Precision | None) -> tuple[Network, Precision]:
+        """The network in its fastest form, and the precision that it has then."""
+        torch, spec = self._torch, self._spec
+        if torch.get_num_threads() != self._options.threads:
+            torch.set_num_threads(self._options.threads)
+        noise = np.random.default_rng(0)
+        shapes = [stand_in_shape(tensor.shape, usual_rows(spec.metadata), spec.metadata) for tensor in spec.inputs]
+        sample = [
+            torch.from_numpy(noise_array(noise, tensor, shape)).to(self._device)
+            for tensor, shape in zip(spec.inputs, shapes, strict=True)
+        ]
+        usual = usual_precision(spec.metadata, gpu=self._device != "cpu")
+        try:
+            with torch.inference_mode():
+                own: Sequence[Any] = _unoptimised(torch, lambda: network(sample))
+        except RuntimeError:
+            if asked not in (None, Precision.F32):
+                raise
+            return network, Precision.F32  # sizes that nothing tells: what comes will show whether it runs
+        network, precision, refused = fit(network, sample, own, asked, usual, freeze=not self._exported)
+        if refused is not None:
+            _log.warning("%s: %s; it computes in %s", self._called, refused, precision.value)
+        return network, precision
 
 
 class PyTorchLoader:
@@ -131,25 +147,28 @@ class PyTorchLoader:
     def load(self, artefact: Path, options: BackendOptions) -> PyTorchBackend:
         """See `BackendLoader.load`.
 
-        The parameter `device` is `cpu`, `gpu` or `cuda:N`. TorchScript archives without Ultralytics' metadata do not
-        say what shapes they take: the parameter `<input name>.shape` does, as `-1,3,224,224`, and
-        `<input name>.datatype` where it is not FP32.
+        The parameter `device` is `cpu`, `gpu` or `cuda:N`; `precision` is f32, f16, bf16 or default; `cuda_graphs` is
+        `off`, or the batch sizes to record as `1,8,32`. TorchScript archives without Ultralytics' metadata do not say
+        what shapes they take: the parameter `<input name>.shape` does, as `-1,3,224,224`, and `<input name>.datatype`
+        where it is not FP32.
         """
         torch = import_framework("torch", extra="pytorch")
         require_file(artefact)
         return PyTorchBackend(torch, artefact, options, exported=check_kind(artefact))
 
 
-def _discover(
-    torch: Any, module: _Module, inputs: int, metadata: Mapping[str, object], options: BackendOptions
-) -> ArtefactSpec:
-    # Trying shapes out needs no optimiser; it would spend seconds on shapes that nobody asks for.
+def _unoptimised(torch: Any, call: Callable[[], Any]) -> Any:
+    """Runs TorchScript without its optimiser, which would spend seconds on shapes that nobody asks for."""
     try:
         with torch.jit.optimized_execution(False):
-            return discover_spec(module, inputs, metadata, options)
+            return call()
     except RuntimeError:
         # Some networks (`nms=True`) mix types in a way that only the optimiser puts right.
-        return discover_spec(module, inputs, metadata, options)
+        return call()
+
+
+def _type(torch: Any, array: Array) -> Any:
+    return torch.from_numpy(array).dtype
 
 
 def _device(torch: Any, parameters: Mapping[str, str]) -> str:

@@ -10,15 +10,13 @@ import numpy as np
 
 from pasarela_server.backends.base import ArtefactSpec, BackendOptions
 from pasarela_server.backends.metadata import image_shape, is_ultralytics, tensor_names
+from pasarela_server.backends.usual_shapes import STAND_IN, noise_array, stand_in_shape, usual_rows
 from pasarela_server.errors import InvalidModel
 from pasarela_server.tensor import Array, DataType, TensorSpec
 
 Run = Callable[[Sequence[Array]], list[Array]]
 """Runs a module on one array per input; gives one array per output."""
 Shape = tuple[int, ...]
-
-_STAND_IN = 64
-"""Tried for sizes that vary and of which nothing is known."""
 
 
 def discover_spec(run: Run, input_count: int, metadata: Mapping[str, object], options: BackendOptions) -> ArtefactSpec:
@@ -35,12 +33,12 @@ def discover_spec(run: Run, input_count: int, metadata: Mapping[str, object], op
         Exception: Whatever the framework raises if the module cannot run on them.
     """
     inputs = _stated_inputs(input_count, metadata, options)
-    rows = _whole(metadata.get("batch"), 1)
-    usual = [_usual_shape(spec.shape, rows, metadata) for spec in inputs]
+    rows = usual_rows(metadata)
+    usual = [stand_in_shape(spec.shape, rows, metadata) for spec in inputs]
     noise = np.random.default_rng(0)
 
     def sample(shapes: Sequence[Shape]) -> list[Array]:
-        return [_noise(noise, spec, shape) for spec, shape in zip(inputs, shapes, strict=True)]
+        return [noise_array(noise, spec, shape) for spec, shape in zip(inputs, shapes, strict=True)]
 
     here, there = sample(usual), sample(usual)
     outputs = run(here)
@@ -101,15 +99,9 @@ def _configured_input(name: str, parameters: Mapping[str, str]) -> TensorSpec:
         raise InvalidModel(f"the shape {written!r} or datatype {datatype!r} of input {name!r} is none") from error
 
 
-def _usual_shape(stated: Shape, rows: int, metadata: Mapping[str, object]) -> Shape:
-    image = image_shape(metadata)
-    usual = image if image is not None and len(stated) == 4 else (_STAND_IN,) * (len(stated) - 1)
-    return tuple(wanted if size == -1 else size for size, wanted in zip(stated, (rows, *usual), strict=True))
-
-
 def _stretch(stated: Shape, usual: Shape) -> Shape:
     return usual[:1] + tuple(
-        size + _STAND_IN if free == -1 else size for free, size in zip(stated[1:], usual[1:], strict=True)
+        size + STAND_IN if free == -1 else size for free, size in zip(stated[1:], usual[1:], strict=True)
     )
 
 
@@ -141,17 +133,8 @@ def _run_if_it_can(run: Run, arrays: list[Array]) -> list[Array] | None:
         return None
 
 
-def _noise(noise: np.random.Generator, spec: TensorSpec, shape: Shape) -> Array:
-    kind = spec.datatype.numpy
-    return noise.random(shape).astype(kind) if kind.kind == "f" else noise.integers(0, 2, shape).astype(kind)
-
-
 def _datatype(output: Array) -> DataType:
     for datatype in DataType:
         if datatype not in (DataType.BF16, DataType.BYTES) and datatype.numpy == output.dtype:
             return datatype
     raise InvalidModel(f"an output of type {output.dtype} is not served")
-
-
-def _whole(value: object, otherwise: int) -> int:
-    return value if isinstance(value, int) and value > 0 else otherwise

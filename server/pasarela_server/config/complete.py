@@ -15,6 +15,7 @@ from pasarela_server.errors import InvalidModel
 from pasarela_server.tensor import TensorSpec
 
 DEFAULT_MAX_BATCH_SIZE = 4
+DEFAULT_GPU_MAX_BATCH_SIZE = 32
 _CLIENT_METADATA = ("stride", "names", "task", "batch", "channels", "imgsz", "args", "end2end", "description")
 
 
@@ -64,7 +65,7 @@ def complete(written: model_config_pb2.ModelConfig, artefact: Artefact, plan: Lo
     Raises:
         InvalidModel: The configuration and the artefact disagree; the message names tensor, expected and actual.
     """
-    max_batch_size, why = _max_batch_size(written, artefact, source)
+    max_batch_size, why = _max_batch_size(written, artefact, plan.instance_kind, source)
     batched = max_batch_size > 0
     batching = _dynamic_batching(written, max_batch_size, plan.instance_kind, why, source)
     inputs = complete_tensors("input", written.input, artefact.inputs, batched=batched, source=source)
@@ -96,7 +97,9 @@ def complete(written: model_config_pb2.ModelConfig, artefact: Artefact, plan: Lo
     return Completed(config, (*plan.decisions, why, *_merging(written, config)))
 
 
-def _max_batch_size(written: model_config_pb2.ModelConfig, artefact: Artefact, source: str) -> tuple[int, str]:
+def _max_batch_size(
+    written: model_config_pb2.ModelConfig, artefact: Artefact, kind: InstanceKind, source: str
+) -> tuple[int, str]:
     """Rows of a batch (0: no batch dimension), and why."""
     obstacle = None if artefact.batched else _obstacle((*artefact.inputs, *artefact.outputs))
     limit = _suppressed_rows(artefact.metadata)
@@ -123,10 +126,11 @@ def _max_batch_size(written: model_config_pb2.ModelConfig, artefact: Artefact, s
             0,
             f"no batching: the dims written for {whole!r} hold the first dimension, and max_batch_size is not written",
         )
-    if limit is not None and limit < DEFAULT_MAX_BATCH_SIZE:
+    default = default_max_batch_size(kind)
+    if limit is not None and limit < default:
         return limit, f"batching: up to {_rows(limit)}, because nms=True was exported for no more"
-    return DEFAULT_MAX_BATCH_SIZE, (
-        f"batching: up to {DEFAULT_MAX_BATCH_SIZE} rows, because the first dimension of every input and output varies "
+    return default, (
+        f"batching: up to {default} rows, because the first dimension of every input and output varies "
         "and max_batch_size is not written"
     )
 
@@ -155,6 +159,11 @@ def _obstacle(tensors: Sequence[TensorSpec]) -> str:
         if tensor.shape[0] != -1:
             return f"the first dimension of {tensor.name!r} is fixed at {tensor.shape[0]}"
     return "the model file does not batch"
+
+
+def default_max_batch_size(kind: InstanceKind) -> int:
+    """Rows of a batch where the configuration does not say: on a GPU batches decide, on a CPU they only cost memory."""
+    return DEFAULT_GPU_MAX_BATCH_SIZE if kind is InstanceKind.GPU else DEFAULT_MAX_BATCH_SIZE
 
 
 def merges_by_default(kind: InstanceKind) -> bool:

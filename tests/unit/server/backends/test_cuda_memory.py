@@ -21,7 +21,14 @@ class FakeCuda:
         self.buffer = np.zeros(32, np.uint8)
         self.calls = []
         self.failing = set()
-        names = ("cudaGetDeviceCount", "cudaSetDevice", "cudaIpcOpenMemHandle", "cudaIpcCloseMemHandle", "cudaMemcpy")
+        names = (
+            "cudaGetDeviceCount",
+            "cudaSetDevice",
+            "cudaIpcOpenMemHandle",
+            "cudaIpcCloseMemHandle",
+            "cudaMemcpy",
+            "cudaStreamSynchronize",
+        )
         self.runtime = SimpleNamespace(**{name: self._noted(name) for name in names})
         self.runtime.cudaGetErrorString = lambda code: b"reason %d" % code
         self.driver = SimpleNamespace(cuMemGetAddressRange_v2=self._noted("cuMemGetAddressRange_v2"))
@@ -53,6 +60,9 @@ class FakeCuda:
 
     def cudaIpcCloseMemHandle(self, address):
         assert address == self.buffer.ctypes.data
+
+    def cudaStreamSynchronize(self, stream):
+        assert stream is None
 
     def cudaMemcpy(self, target, source, byte_size, direction):
         inside = range(self.buffer.ctypes.data, self.buffer.ctypes.data + self.buffer.nbytes + 1)
@@ -106,6 +116,15 @@ def test_a_failed_copy_is_told(cuda):
     for copy in (lambda: cuda.memory.read(address, 1, 8), lambda: cuda.memory.write(address, 1, b"x")):
         with pytest.raises(RegionUnavailable, match="device 1: reason 7"):
             copy()
+
+
+def test_a_write_is_over_when_it_returns(cuda):
+    address, _ = cuda.memory.open(HANDLE, 1)
+    cuda.memory.write(address, 1, b"x")
+    assert cuda.calls[-2:] == ["cudaMemcpy", "cudaStreamSynchronize"], "another process reads it next"
+    cuda.failing.add("cudaStreamSynchronize")
+    with pytest.raises(RegionUnavailable, match="device 1: reason 7"):
+        cuda.memory.write(address, 1, b"x")
 
 
 def test_this_machine_has_cuda_memory_or_says_why_not():

@@ -1,0 +1,152 @@
+"""Closed-loop clients of a GPU benchmark, spread over processes: one process cannot ask fast enough."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import multiprocessing
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing import shared_memory
+
+import grpc
+import numpy as np
+
+from pasarela_proto import detection_pb2, inference_pb2, inference_pb2_grpc
+
+_OPTIONS = (("grpc.max_receive_message_length", -1), ("grpc.use_local_subchannel_pool", 1))
+_DETECT = "/pasarela.v1.DetectionService/Detect"
+_INFER = "/inference.GRPCInferenceService/ModelInfer"
+_WARM_S = 1.0
+_CHANNELS = 4
+"""Connections of each process: a server of several processes gets its share of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Who asks for what."""
+
+    url: str
+    model: str
+    processes: int
+    clients: int
+    """In all processes together."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What the clients got."""
+
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    client_cores: float
+    """That the clients kept busy, and that the server therefore did not have."""
+
+
+def detect(load: Load, images: Sequence[bytes]) -> Taken:
+    """Encoded images to detections; images per second."""
+    messages = [
+        detection_pb2.DetectRequest(model_name=load.model, image=detection_pb2.Image(encoded=image)).SerializeToString()
+        for image in images
+    ]
+    return _measure(load, _DETECT, [messages] * load.clients)
+
+
+def infer(load: Load, side: int, output_bytes: int) -> Taken:
+    """Raw tensors (1, 3, side, side) FP32 in the system's shared memory, a place of its own for each client."""
+    size = 3 * side * side * 4
+    memory = shared_memory.SharedMemory(create=True, size=load.clients * (size + output_bytes))
+    try:
+        np.frombuffer(memory.buf, np.float32)[:] = 0.5
+        with grpc.insecure_channel(load.url) as channel:
+            stub = inference_pb2_grpc.GRPCInferenceServiceStub(channel)
+            stub.SystemSharedMemoryUnregister(inference_pb2.SystemSharedMemoryUnregisterRequest(name="load"))
+            stub.SystemSharedMemoryRegister(
+                inference_pb2.SystemSharedMemoryRegisterRequest(
+                    name="load", key=f"/{memory.name.lstrip('/')}", byte_size=memory.size
+                )
+            )
+            outputs_at = load.clients * size
+            requests = [
+                _request(load.model, side, (number * size, size), (outputs_at + number * output_bytes, output_bytes))
+                for number in range(load.clients)
+            ]
+            taken = _measure(load, _INFER, [[request] for request in requests])
+            stub.SystemSharedMemoryUnregister(inference_pb2.SystemSharedMemoryUnregisterRequest(name="load"))
+    finally:
+        memory.close()
+        memory.unlink()
+    return taken
+
+
+def _request(model: str, side: int, source: tuple[int, int], target: tuple[int, int]) -> bytes:
+    request = inference_pb2.ModelInferRequest(model_name=model)
+    tensor = request.inputs.add(name="images", datatype="FP32", shape=[1, 3, side, side])
+    output = request.outputs.add(name="output0")
+    for parameters, (offset, size) in ((tensor.parameters, source), (output.parameters, target)):
+        parameters["shared_memory_region"].string_param = "load"
+        parameters["shared_memory_offset"].int64_param = offset
+        parameters["shared_memory_byte_size"].int64_param = size
+    return request.SerializeToString()
+
+
+def _measure(load: Load, method: str, messages: list[list[bytes]]) -> Taken:
+    context = multiprocessing.get_context("spawn")
+    answers = context.SimpleQueue()
+    start = context.Barrier(load.processes)
+    shares = [messages[number :: load.processes] for number in range(load.processes)]
+    processes = [
+        context.Process(target=_process, args=(load.url, method, share, load.seconds, start, answers), daemon=True)
+        for share in shares
+    ]
+    for process in processes:
+        process.start()
+    parts = [answers.get() for _ in processes]
+    for process in processes:
+        process.join()
+    failed = [part for part in parts if isinstance(part, str)]
+    if failed:
+        raise RuntimeError(f"a client failed: {failed[0]}")
+    latencies = np.sort(np.concatenate([part[0] for part in parts]))
+    p50, p99 = np.percentile(latencies, (50, 99))
+    return Taken(len(latencies) / load.seconds, float(p50), float(p99), sum(part[1] for part in parts))
+
+
+def _process(url: str, method: str, messages: list[list[bytes]], seconds: float, start, answers) -> None:  # type: ignore[no-untyped-def]
+    try:
+        answers.put(asyncio.run(_clients(url, method, messages, seconds, start)))
+    except Exception as error:  # noqa: BLE001 - told by the process that started this one
+        start.abort()
+        answers.put(f"{type(error).__name__}: {error}"[:400])
+
+
+async def _clients(url: str, method: str, messages: list[list[bytes]], seconds: float, start):  # type: ignore[no-untyped-def]
+    taken: list[tuple[float, float]] = []
+    async with contextlib.AsyncExitStack() as undo:
+        channels = [
+            await undo.enter_async_context(grpc.aio.insecure_channel(url, options=_OPTIONS)) for _ in range(_CHANNELS)
+        ]
+        calls = [channel.unary_unary(method) for channel in channels]
+        for call in calls:
+            await call(messages[0][0])
+        await asyncio.to_thread(start.wait, 60)
+        begun = time.perf_counter() + _WARM_S
+        until = begun + seconds
+
+        async def client(number: int, own: list[bytes]) -> None:
+            position, call = number, calls[number % _CHANNELS]
+            while (sent := time.perf_counter()) < until:
+                await call(own[position % len(own)])
+                taken.append((sent, time.perf_counter()))
+                position += 1
+
+        clients = asyncio.gather(*(client(number, own) for number, own in enumerate(messages)))
+        await asyncio.sleep(_WARM_S)
+        busy = time.process_time()
+        await asyncio.sleep(seconds)
+        cores = (time.process_time() - busy) / seconds
+        await clients
+    return np.array([(ended - sent) * 1e3 for sent, ended in taken if begun <= ended < until]), cores

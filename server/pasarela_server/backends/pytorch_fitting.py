@@ -1,0 +1,111 @@
+"""Brings a PyTorch module into the form that its device computes fastest, as long as its answers stay the same."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from pasarela_server.backends.pytorch_network import Network
+from pasarela_server.backends.pytorch_precision import Precision
+from pasarela_server.backends.reasons import reason
+from pasarela_server.errors import InvalidModel
+
+_TOLERANCE = {Precision.F32: 1e-3, Precision.F16: 2e-2, Precision.BF16: 1e-1}
+"""Largest difference to the archive's own answer, as a share of that answer's largest value."""
+
+
+def fit(
+    network: Network,
+    sample: Sequence[Any],
+    own: Sequence[Any],
+    asked: Precision | None,
+    usual: Precision,
+    *,
+    freeze: bool,
+) -> tuple[Network, Precision, str | None]:
+    """Chooses precision and layout; each is tried on a sample first.
+
+    Args:
+        network: As it was loaded.
+        sample: Tensors on its device.
+        own: What it answers to them.
+        asked: The precision that the configuration asks for, if any.
+        usual: The precision to try if it asks for none.
+        freeze: Whether the module is TorchScript, and its weights shall become constants of its graph.
+
+    Returns:
+        The network to serve, the precision that it computes in, and for people why it is not `usual`, if it is not.
+
+    Raises:
+        InvalidModel: The network does not bear the precision that was asked for.
+    """
+    wanted = usual if asked is None else asked
+    refused = None
+    if wanted is not Precision.F32:
+        found = _first_like(_lowered(network, wanted, freeze=freeze), sample, own, _TOLERANCE[wanted])
+        if isinstance(found, Network):
+            return found, wanted, None
+        refused = f"it does not bear the precision {wanted.value}: {found}"
+        if asked is not None:
+            raise InvalidModel(f"parameter 'precision' is {asked.value!r}, and the network does not bear it: {found}")
+    found = _first_like(_laid_out(network, freeze=freeze), sample, own, _TOLERANCE[Precision.F32])
+    return (found if isinstance(found, Network) else network), Precision.F32, refused
+
+
+def _lowered(network: Network, precision: Precision, *, freeze: bool) -> list[Callable[[], Network]]:
+    torch = network.torch
+    compute = {Precision.F16: torch.float16, Precision.BF16: torch.bfloat16}[precision]
+
+    def lowered() -> Network:
+        module = copy.deepcopy(network.module).to(compute).to(memory_format=torch.channels_last)
+        return replace(network, module=_frozen(torch, module, freeze=freeze), compute=compute, channels_last=True)
+
+    return [lowered]
+
+
+def _laid_out(network: Network, *, freeze: bool) -> list[Callable[[], Network]]:
+    torch = network.torch
+
+    def channels_last() -> Network:
+        module = network.module.to(memory_format=torch.channels_last)
+        return replace(network, module=_frozen(torch, module, freeze=freeze), channels_last=True)
+
+    def contiguous() -> Network:
+        module = network.module.to(memory_format=torch.contiguous_format)
+        return replace(network, module=_frozen(torch, module, freeze=freeze))
+
+    return [channels_last, contiguous]
+
+
+def _frozen(torch: Any, module: Any, *, freeze: bool) -> Any:
+    return torch.jit.freeze(module.eval()) if freeze else module
+
+
+def _first_like(
+    candidates: Sequence[Callable[[], Network]], sample: Sequence[Any], own: Sequence[Any], tolerance: float
+) -> Network | str:
+    """The first of the candidates that answers a sample as the archive itself does; else why the last one does not."""
+    failure = ""
+    for candidate in candidates:
+        try:
+            network = candidate()
+            with network.torch.inference_mode():
+                answers = network(sample)
+        except Exception as error:  # noqa: BLE001 - a network may refuse in any way; it is then served as it is
+            failure = reason(error)
+            continue
+        if all(_alike(network.torch, *pair, tolerance) for pair in zip(answers, own, strict=True)):
+            return network
+        failure = "its answers differ from the archive's"
+    return failure
+
+
+def _alike(torch: Any, answer: Any, own: Any, tolerance: float) -> bool:
+    if answer.shape != own.shape:
+        return False
+    if not own.is_floating_point():
+        return bool(torch.equal(answer, own))
+    bound = tolerance * float(own.float().abs().nan_to_num(0, 0, 0).max()) if own.numel() else 0.0
+    return bool(torch.allclose(answer.float(), own.float(), rtol=tolerance, atol=bound, equal_nan=True))

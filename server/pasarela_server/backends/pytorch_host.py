@@ -1,0 +1,65 @@
+"""PyTorch on the CPU: arrays in, arrays out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pasarela_server.backends.artefacts import inferring
+from pasarela_server.backends.base import ArtefactSpec
+from pasarela_server.backends.pytorch_network import Network, lend
+from pasarela_server.tensor import Array
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class ArrayNetwork:
+    """A network called with arrays; any number of threads may call it."""
+
+    network: Network
+    threads: int
+
+    def __call__(self, inputs: Sequence[Array]) -> list[Array]:
+        """Runs the network once; the caller owns what it gets."""
+        torch = self.network.torch
+        # PyTorch counts threads per calling thread, and a session may be handed from one thread to another.
+        if torch.get_num_threads() != self.threads:
+            torch.set_num_threads(self.threads)
+        with torch.inference_mode():
+            results = self.network([self._tensor(position, array) for position, array in enumerate(inputs)])
+            outputs = [tensor.cpu().contiguous().numpy() for tensor in results]
+        # A module may hand its input through.
+        return [
+            output.copy() if any(np.may_share_memory(output, array) for array in inputs) else output
+            for output in outputs
+        ]
+
+    def _tensor(self, position: int, array: Array) -> Any:
+        tensor = lend(self.network.torch, array)
+        if not array.flags.writeable and not self.network.copies(position, tensor):
+            tensor = tensor.clone()  # nobody knows whether the module writes into its input
+        return tensor.to(self.network.device)
+
+
+class HostSession:
+    """One stream of inferences; all sessions of a model share its weights."""
+
+    def __init__(self, network: ArrayNetwork, spec: ArtefactSpec) -> None:
+        self._network: ArrayNetwork | None = network
+        self._input_names = [tensor.name for tensor in spec.inputs]
+        self._output_names = [tensor.name for tensor in spec.outputs]
+
+    def infer(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        """See `Session.infer`."""
+        network = self._network
+        if network is None:
+            raise RuntimeError("the session is closed")
+        with inferring("PyTorch"):
+            outputs = network([inputs[name] for name in self._input_names])
+        return dict(zip(self._output_names, outputs, strict=True))
+
+    def close(self) -> None:
+        """Lets go of the weights."""
+        self._network = None
