@@ -42,7 +42,7 @@ class Timings:
     receive_ns: int = 0
     """Until the server had understood the request."""
     decode_queue_ns: int = 0
-    """Waiting for a thread that decodes."""
+    """Waiting, still encoded, until the model needs it and a thread is free to decode it."""
     decode_ns: int = 0
     """From the image file to pixels."""
     letterbox_ns: int = 0

@@ -294,7 +294,7 @@ class Timings(_message.Message):
     receive_ns: _builtins.int
     """From the moment that gRPC handed the message over until the request was understood and submitted."""
     decode_queue_ns: _builtins.int
-    """Waiting for a thread that decodes."""
+    """Waiting, still encoded, until the model needs it and a thread is free to decode it."""
     decode_ns: _builtins.int
     """From the image file to pixels."""
     letterbox_ns: _builtins.int

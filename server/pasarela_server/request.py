@@ -43,7 +43,7 @@ class Timings(NamedTuple):
     receive_ns: int = 0
     """From the moment that gRPC handed the message over until the request was understood and submitted."""
     decode_queue_ns: int = 0
-    """An image: waiting for a thread of the CPU pool that decodes it."""
+    """An image: waiting, still encoded, until the model needs it and a thread of the CPU pool is free."""
     decode_ns: int = 0
     """An image: from its file to pixels."""
     letterbox_ns: int = 0

@@ -14,24 +14,24 @@ _PAYS: Final = 1.15
 """How much faster a row must be in a batch for batching to pay."""
 
 
-def no_batch_dimension(facts: Facts) -> Finding | None:
-    """`max_batch_size` is 0."""
+def one_row_at_a_time(facts: Facts) -> Finding | None:
+    """`max_batch_size` is 0 or 1."""
     runs = facts.runs
-    if runs.max_batch_size:
+    if runs.max_batch_size > 1 or runs.batching is not None:
         return None
     fixed = runs.inputs[0].shape[0] if runs.inputs and runs.inputs[0].shape else -1
     artefact = f"; the first size of its input is fixed to {fixed}" if fixed > 0 else ""
-    seen = f"'{runs.name}' has max_batch_size 0: every request is executed alone{artefact}"
+    seen = f"'{runs.name}' has max_batch_size {runs.max_batch_size}: every request is executed alone{artefact}"
     if not facts.on_gpu:
         return Finding(
-            "no-batch-dimension",
+            "one-row-at-a-time",
             Severity.NOTE,
             seen,
             "on a CPU that costs nothing: parallel instances do what batches would (docs/decisions/0008)",
             "",
         )
     return Finding(
-        "no-batch-dimension",
+        "one-row-at-a-time",
         Severity.ADVICE,
         seen,
         "a GPU is mostly idle with one row at a time",
@@ -67,12 +67,12 @@ def merges_nothing(facts: Facts) -> Finding | None:
 def batches_of_one(facts: Facts) -> Finding | None:
     """`dynamic_batching` without room."""
     runs = facts.runs
-    if runs.batching is None or runs.max_batch_size != 1:
+    if runs.batching is None or runs.max_batch_size > 1:
         return None
     return Finding(
         "batches-of-one",
         Severity.ADVICE,
-        f"'{runs.name}' has dynamic_batching, and max_batch_size 1",
+        f"'{runs.name}' has dynamic_batching, and max_batch_size {runs.max_batch_size}",
         "there is room for no second request in a batch",
         "write into config.pbtxt: `max_batch_size: 8` (the artefact must take it), or take dynamic_batching out",
     )
@@ -259,7 +259,7 @@ def _instances(setup: Setup) -> str:
 
 
 RULES: Final = (
-    no_batch_dimension,
+    one_row_at_a_time,
     merges_nothing,
     batches_of_one,
     never_two_waiting,

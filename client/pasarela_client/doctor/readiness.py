@@ -12,6 +12,7 @@ _NEXT = {
     "UNLOADING": "ask for it again: `RepositoryModelLoad`, or put it back into the repository",
     "UNKNOWN": "load it: `RepositoryModelLoad`, or name it with `--load-model` where the server starts",
 }
+_REPAIR = "put right what the reason says; a server that watches its repository then loads it again by itself"
 
 
 def judge_states(name: str, version: str, states: Sequence[ModelState]) -> list[Finding]:
@@ -36,7 +37,7 @@ def judge_states(name: str, version: str, states: Sequence[ModelState]) -> list[
                 Severity.PROBLEM if needed else Severity.NOTE,
                 f"{what} is {state.state}{reason}",
                 "it answers no request" if needed else "other versions of it answer",
-                _NEXT.get(state.state, "put right what the reason says; a server that watches its repository then loads it again by itself"),
+                _NEXT.get(state.state, _REPAIR),
             )
         )
     return findings

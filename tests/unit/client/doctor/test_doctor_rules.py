@@ -92,17 +92,21 @@ BUSY = {1: (100, 190.0)}
 ROWS = [
     # --- merging: does it batch?
     pytest.param(
-        merging.no_batch_dimension, facts(setup(max_batch_size=0, batching=None)), Severity.NOTE, "nothing to gain",
+        merging.one_row_at_a_time, facts(setup(max_batch_size=0, batching=None)), Severity.NOTE, "nothing to gain",
         id="on a CPU a model without batch dimension is as it should be",
     ),
     pytest.param(
-        merging.no_batch_dimension,
+        merging.one_row_at_a_time,
         facts(setup(max_batch_size=0, batching=None, inputs=(TensorSpec("x", "FP32", (1, 3, 640, 640)),), **GPU)),
         Severity.ADVICE,
         "a GPU needs rows, and the artefact is fixed to one",
         id="on a GPU it is not",
     ),
-    pytest.param(merging.no_batch_dimension, facts(), None, "it has one", id="it has a batch dimension"),
+    pytest.param(merging.one_row_at_a_time, facts(), None, "it has one", id="it has a batch dimension"),
+    pytest.param(
+        merging.one_row_at_a_time, facts(setup(max_batch_size=1, batching=None, **GPU)), Severity.ADVICE,
+        "one row is no batch either", id="a batch dimension with room for one",
+    ),
     pytest.param(
         merging.merges_nothing, facts(NOT_MERGING), Severity.NOTE, "decision 8", id="no merging on a CPU is right",
     ),
@@ -487,7 +491,7 @@ def test_the_worst_comes_first_and_nothing_known_is_no_failure() -> None:
     assert [finding.rule for finding in diagnose(known)][:2] == ["failures", "saturated"]
     assert [finding.rule for finding in diagnose(Facts(Setup("m"), Setup("m")))] == [
         "no-statistics",
-        "no-batch-dimension",
+        "one-row-at-a-time",
     ]
 
 
