@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -50,7 +51,9 @@ class Probe:
         self._said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
         with its:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "pasarela_server.tuning.probe", str(its.fileno())],
+                [sys.executable, "-P", "-m", "pasarela_server.tuning.probe", str(its.fileno())],
+                # It finds modules where this process does: not beside whatever lies in the working directory.
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
                 pass_fds=(its.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=self._said,

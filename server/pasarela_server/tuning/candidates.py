@@ -14,14 +14,14 @@ from pasarela_server.config.plan import choose_instances
 from pasarela_server.tuning.candidate import BASELINE, Candidate, Merge
 from pasarela_server.tuning.subject import Subject
 
-PRECISIONS = {"openvino": ("default", "f32", "bf16", "f16"), "pytorch": ("f32", "f16", "bf16")}
+PRECISIONS = {"openvino": ("default", "f32", "bf16", "f16"), "pytorch": ("default", "f32", "f16", "bf16")}
 """By backend, the precisions that its parameter `precision` knows."""
 _NATIVE = {"bf16": ("avx512_bf16", "amx_bf16", "amx-bf16"), "f16": ("avx512_fp16", "amx_fp16", "amx-fp16")}
 """The flags of processors that compute in a precision; elsewhere it is emulated, which never pays."""
 
 _GPU_INSTANCES = (1, 2)
-_GPU_ROWS = (32, 64, 16)
-"""Largest batches to try; the first decides most often."""
+_GPU_ROWS = (32, 64, 128)
+"""Largest batches to try."""
 _GPU_DELAYS_US = (0, 2000)
 _CPU_ROWS = 4
 """Rows of a batch on a CPU beyond which nothing was ever gained."""

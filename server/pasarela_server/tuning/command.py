@@ -105,6 +105,8 @@ def _request(said: argparse.Namespace, parser: OneLineParser) -> TuneRequest:
         parser.error(f"--images: there is no folder {str(said.images)!r}")
     if said.images is not None and said.tensors:
         parser.error("--images and --tensors exclude each other")
+    if said.output.resolve().is_relative_to(said.model_repository.resolve()):
+        parser.error("--output: a server would take what lies in the model repository for a model; name another folder")
     return TuneRequest(
         repository=said.model_repository,
         model=said.model,

@@ -18,6 +18,8 @@ class Job:
     """A raw model."""
     version: int
     cpu_threads: int
+    config_text: str = ""
+    """Its config.pbtxt as it was when the tuning began: whoever edits it meanwhile changes nothing that is measured."""
     images: Path | None = None
     """Folder of images to send to a detector; None generates some."""
     tensors: bool = False

@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection
 import cv2
 
 from pasarela_server.backends.loaders import loaders
+from pasarela_server.config.pbtxt import parse_model_config
 from pasarela_server.errors import BackendMissing, InvalidModel, ServingError
 from pasarela_server.repository.desired import desire
 from pasarela_server.repository.edit import find_model
@@ -76,7 +77,7 @@ def _serving(load: Load) -> Iterator[tuple[Send, Subject]]:
     """
     job = load.job
     found = desire(find_model(job.repository, job.model))
-    desired = replace(found, written=load.candidate.apply(found.written))
+    desired = replace(found, written=load.candidate.apply(parse_model_config(job.config_text, found.source)))
     folder = desired.versions.get(job.version)
     if folder is None:
         raise InvalidModel(f"model {job.model!r} has no version {job.version} any more")

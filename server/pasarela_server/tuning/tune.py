@@ -106,7 +106,16 @@ def tune(request: TuneRequest, say: Say) -> Tuned:
     desired, version = find_raw_model(request.repository, request.model, say)
     if request.writes:
         _require_writable(desired.folder)
-    job = Job(request.repository, desired.name, version, request.cpu_threads, request.images, request.tensors)
+    before = _config_text(desired)
+    job = Job(
+        repository=request.repository,
+        model=desired.name,
+        version=version,
+        cpu_threads=request.cpu_threads,
+        config_text=before,
+        images=request.images,
+        tensors=request.tensors,
+    )
     conditions = read_conditions(job, desired)
     file = record_file(request.output, desired.name, conditions)
     earlier = _earlier(file, conditions, request, desired.name, say)
@@ -128,7 +137,6 @@ def tune(request: TuneRequest, say: Say) -> Tuned:
         on_slice = _progress(subject, schedule, say)
         search = Search(lambda candidate: Probe(job, candidate), schedule, request.target_ms, journal, on_slice)
         found = search.run(baseline, candidates, kept)
-    before = _config_text(desired)
     wanted = found.choice.apply(desired.written)
     report = Report(
         model=desired.name,
@@ -165,7 +173,7 @@ def _plan(request: TuneRequest, subject: Subject, load_s: float) -> tuple[tuple[
     instances = max(subject.cores if not subject.on_gpu else 1, *(instances_of(each, subject) for each in all_of_them))
     rows = max(parallel_rows(each, subject) for each in all_of_them)
     levels = request.clients or client_levels(instances, rows, subject.most_waiting)
-    finalists = 2 + any(is_defaults(each, subject) for each in candidates[1:])
+    finalists = 2 + (len(candidates) > 1 and is_defaults(candidates[0], subject))
     schedule = plan_schedule(len(candidates), levels, request.budget_s - load_s, load_s, finalists)
     remarks = [
         f"precision {each} was not tried: {why}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pasarela_server.config.pbtxt import WrittenConfig, parse_model_config
@@ -164,6 +164,7 @@ def is_valid(text: str) -> bool:
     return True
 
 
+@settings(deadline=None)
 @given(texts.filter(is_valid), st.lists(st.sampled_from([one_instance, merge, no_merge, larger, precise])))
 def test_any_text_says_what_is_wanted_and_keeps_its_comments(text: str, changes: list[Change]) -> None:
     wanted = parse_model_config(text, "m")

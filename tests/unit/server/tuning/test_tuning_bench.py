@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,21 @@ def test_a_candidate_is_loaded_as_it_asks_and_measured(job: Job) -> None:
     assert (measured.clients, again.clients) == (2, 1)
     assert measured.completed > 0
     assert not is_running(process)
+
+
+def test_the_configuration_is_that_from_when_the_tuning_began(job: Job) -> None:
+    (job.repository / "m" / "config.pbtxt").write_text("max_batch_size: 8\n")
+    with Probe(replace(job, config_text="max_batch_size: 2\n"), BASELINE) as probe:
+        assert probe.loaded.subject.max_batch_size == 2
+
+
+def test_modules_of_the_working_directory_are_not_taken(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "numpy.py").write_text("raise RuntimeError('not this one')")
+    monkeypatch.chdir(tmp_path)
+    with Probe(job, BASELINE) as probe:
+        assert probe.measure(1, 0.01).completed > 0
 
 
 def test_a_candidate_that_cannot_be_loaded_says_why(job: Job) -> None:
@@ -86,7 +102,5 @@ def test_an_interruption_leaves_no_process(job: Job) -> None:
     ],
 )
 def test_a_job_that_cannot_be_done(job: Job, changes: dict[str, object], said: str) -> None:
-    from dataclasses import replace
-
     with pytest.raises(CandidateFailed, match=said), Probe(replace(job, **changes), BASELINE):  # type: ignore[arg-type]
         pytest.fail("it was loaded")

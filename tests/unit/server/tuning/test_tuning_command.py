@@ -46,6 +46,7 @@ WRONG_LINES = [
     (["--model", "m", "--images", "/nowhere"], "--images: there is no folder '/nowhere'", "no folder"),
     (["--model", "m", "--images", ".", "--tensors"], "exclude each other", "two kinds of requests"),
     (["--model", "m", "--cpu-threads", "0"], "--cpu-threads: expected a whole number from 1", "no core"),
+    (["--model", "m", "--output", "{root}/results"], "would take what lies in the model", "results in the repository"),
     (["m"], "required: --model", "a name without its flag"),
     (["--model", "m", "--latency", "50ms"], "unrecognized arguments: --latency", "half a flag"),
 ]
@@ -56,7 +57,7 @@ def test_a_wrong_command_line(
     root: Path, capsys: pytest.CaptureFixture[str], line: list[str], said: str, reason: str
 ) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(["tune", "--model-repository", str(root), *line])
+        main(["tune", "--model-repository", str(root), *(word.format(root=root) for word in line)])
 
     error = capsys.readouterr().err
     assert ended.value.code == 2

@@ -6,7 +6,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pasarela_server.tuning.halving import Standing, judge, standing, survivors
@@ -54,6 +54,7 @@ def test_survivors(standings: dict[str, Standing], stay: tuple[str, ...], reason
     assert survivors(standings) == stay, reason
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.integers(), st.builds(Standing, st.floats(0, 3), st.floats(0, 100)), max_size=40))
 def test_halving_always_comes_to_an_end_and_keeps_the_best(standings: dict[int, Standing]) -> None:
     left = survivors(standings)
@@ -108,6 +109,7 @@ def test_each_is_taken_at_the_load_where_it_does_best() -> None:
     assert verdict.ratios["b"] == pytest.approx((125 / 130,) * 5)
 
 
+@settings(deadline=None)
 @given(
     seed=st.integers(0, 10_000),
     noise=st.floats(0.01, 0.6),

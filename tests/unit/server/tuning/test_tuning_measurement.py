@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pasarela_server.tuning.measurement import Point, from_json, points, pool, thin, to_json
@@ -44,6 +44,7 @@ def test_nothing_answered_is_no_error() -> None:
     assert math.isinf(nothing.p99_ms)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0.001, 10_000), min_size=1, max_size=3000))
 def test_thinned_latencies_keep_order_and_extremes(latencies: list[float]) -> None:
     kept = thin(latencies)
@@ -80,6 +81,7 @@ def test_the_nearest_to_a_target_that_nothing_keeps() -> None:
     assert fastest([]) is None
 
 
+@settings(deadline=None)
 @given(st.lists(st.builds(point, st.floats(0, 100), st.floats(1, 100)), max_size=20))
 def test_nothing_beats_the_frontier_and_it_leaves_nothing_out(found: list[Point]) -> None:
     kept = frontier(found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pasarela_server.tuning.schedule import client_levels, plan_schedule
@@ -24,6 +24,7 @@ def test_levels(instances: int, rows: int, most_waiting: int, levels: tuple[int,
     assert client_levels(instances, rows, most_waiting) == levels, reason
 
 
+@settings(deadline=None)
 @given(st.integers(1, 256), st.integers(1, 4096), st.integers(1, 1000))
 def test_levels_are_few_and_end_where_they_should(instances: int, rows: int, most_waiting: int) -> None:
     levels = client_levels(instances, rows, most_waiting)
@@ -33,6 +34,7 @@ def test_levels_are_few_and_end_where_they_should(instances: int, rows: int, mos
     assert levels[-1] == min(max(4 * instances, 2 * rows), most_waiting)
 
 
+@settings(deadline=None)
 @given(
     candidates=st.integers(0, 60),
     levels=st.integers(1, 7),

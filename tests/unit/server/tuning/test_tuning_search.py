@@ -188,7 +188,7 @@ def test_a_search_that_was_stopped_goes_on_where_it_was() -> None:
     assert again.loaded[0] == EIGHT[6]
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10_000), count=st.integers(0, 8), noise=st.floats(0, 0.5))
 def test_on_any_machine_a_choice_is_at_least_as_good_in_every_repeat(seed: int, count: int, noise: float) -> None:
     chance = random.Random(seed)
