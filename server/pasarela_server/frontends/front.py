@@ -15,6 +15,7 @@ import cv2
 import grpc
 
 from pasarela_proto import detection_pb2_grpc
+from pasarela_server.frontends.back import Back
 from pasarela_server.frontends.channel import Channel
 from pasarela_server.frontends.images import FrontImageService
 from pasarela_server.frontends.link import CannotListen, Idle, Message, Quit, Ready, Stop
@@ -65,12 +66,13 @@ class _Front:
         failures = FailureTable(status_codes(queue_full=grpc.StatusCode[settings.queue_full_status.upper()]))
         memory = SharedMemory(settings.arena_fd, os.fstat(settings.arena_fd).st_size)
         pool = ThreadPoolExecutor(settings.image_threads, thread_name_prefix="images")
-        self._images = FrontImageService(self._link.post, memory, pool, self._calls, failures)
+        self._back = Back(self._link.post, memory)
+        images = FrontImageService(self._back, pool, self._calls, failures)
         await self._link.connect(socket.socket(fileno=settings.link_fd))
         async with grpc.aio.insecure_channel(settings.back, options=_TO_THE_BACK) as back:
             server = grpc.aio.server(options=server_options(settings.max_message_bytes, shares_port=True))
             own: Any = GuardedHandlers(failures)
-            detection_pb2_grpc.add_DetectionServiceServicer_to_server(self._images, own)
+            detection_pb2_grpc.add_DetectionServiceServicer_to_server(images, own)
             server.add_generic_rpc_handlers((own, PassThrough(back, settings.back, self._ended.done)))
             try:
                 port = listen(server, settings.address, settings.port, shares_port=True)
@@ -84,7 +86,7 @@ class _Front:
             if self._idle is not None:
                 self._idle.cancel()
             if ending is None:
-                self._images.lost()
+                self._back.lost()
             await server.stop(_LAST_REPLIES_S if ending is None else ending.grace_s or None)
         pool.shutdown(wait=False, cancel_futures=True)
         if ending is None:
@@ -101,7 +103,7 @@ class _Front:
                 self._idle = asyncio.create_task(self._tell_when_idle())
             case Quit():
                 self._end(message)
-            case _ if not self._images.received(message):
+            case _ if not self._back.received(message):
                 _log.error("the back sent what a front does not take: %s", type(message).__name__)
 
     def _lost(self) -> None:

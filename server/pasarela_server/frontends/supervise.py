@@ -120,7 +120,6 @@ class Fronts:
         self._fronts: dict[int, _Front] = {}
         self._keepers: list[asyncio.Task[None]] = []
         self._stopping = False
-        self._closing = False
 
     def listen(self, server: grpc.aio.Server) -> int:
         """Lets the back's server listen where the fronts reach it; the port that clients reach."""
@@ -160,7 +159,6 @@ class Fronts:
         Args:
             grace_s: How long the last replies may take to leave.
         """
-        self._closing = True
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
