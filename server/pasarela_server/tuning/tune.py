@@ -28,7 +28,7 @@ from pasarela_server.tuning.schedule import Schedule, client_levels, plan_schedu
 from pasarela_server.tuning.search import Search
 from pasarela_server.tuning.store import Record, other_records, read_record, record_file, replace_file, write_record
 from pasarela_server.tuning.subject import Subject
-from pasarela_server.tuning.wording import describe, duration, milliseconds, plural, rate
+from pasarela_server.tuning.wording import clock, describe, milliseconds, plural, rate
 
 Say = Callable[[str], None]
 """Tells a person one line of progress."""
@@ -131,7 +131,7 @@ def tune(request: TuneRequest, say: Say) -> Tuned:
         kept = [candidate for candidate in candidates if is_defaults(candidate, subject)]
         say(
             f"{subject.description}; {plural(len(candidates), 'candidate')} beside the configuration as it is, "
-            f"with {', '.join(map(str, schedule.levels))} clients; about {duration(round(schedule.total_s))}"
+            f"with {', '.join(map(str, schedule.levels))} clients; about {clock(schedule.total_s)} minutes"
         )
         journal = Journal(earlier, lambda sittings: write_record(file, Record(conditions, tuple(sittings))))
         on_slice = _progress(subject, schedule, say)
@@ -230,7 +230,7 @@ def _progress(subject: Subject, schedule: Schedule, say: Say) -> Callable[[Candi
         p99 = measured.latencies_ms[int(0.99 * (len(measured.latencies_ms) - 1))] if measured.latencies_ms else 0.0
         who = "as it is" if candidate == BASELINE else describe(candidate, subject)
         say(
-            f"[{int(left_s // 60)}:{int(left_s % 60):02d} left] {who}, {plural(measured.clients, 'client')}: "
+            f"[{clock(left_s)} left] {who}, {plural(measured.clients, 'client')}: "
             f"{rate(measured.completed / measured.seconds)}/s, p99 {milliseconds(p99)} ms"
         )
 

@@ -36,10 +36,13 @@ def plural(count: int, noun: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """As it is read: 2ms, 1.5s, 3m."""
-    if seconds < 1:
-        return f"{1000 * seconds:g}ms"
-    return f"{seconds:g}s" if seconds < 120 else f"{seconds / 60:g}m"
+    """As it is written: 2ms, 1.5s."""
+    return f"{1000 * seconds:g}ms" if seconds < 1 else f"{seconds:g}s"
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds: 3:05."""
+    return f"{int(seconds // 60)}:{int(seconds % 60):02d}"
 
 
 def milliseconds(value: float) -> str:

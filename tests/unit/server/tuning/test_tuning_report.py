@@ -16,7 +16,7 @@ from pasarela_server.tuning.picture import Curve, draw
 from pasarela_server.tuning.report import Report
 from pasarela_server.tuning.search import Found
 from pasarela_server.tuning.subject import Subject
-from pasarela_server.tuning.wording import describe, duration, milliseconds
+from pasarela_server.tuning.wording import clock, describe, duration, milliseconds
 from tests.unit.server.tuning.tuned import subject
 
 ONE = Candidate(instances=1)
@@ -135,7 +135,8 @@ def test_candidates_in_words(candidate: Candidate, of: Subject, words: str) -> N
 
 
 def test_figures_in_words() -> None:
-    assert [duration(each) for each in (0.002, 1.5, 90, 240)] == ["2ms", "1.5s", "90s", "4m"]
+    assert [duration(each) for each in (0.002, 1.5)] == ["2ms", "1.5s"]
+    assert [clock(each) for each in (0.9, 65, 605.5)] == ["0:00", "1:05", "10:05"]
     assert [milliseconds(each) for each in (0.1234, 12.34, math.inf)] == ["0.12", "12.3", "refused"]
 
 
