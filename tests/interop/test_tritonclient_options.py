@@ -30,6 +30,13 @@ def test_parameters_that_mean_nothing_here_are_let_through(answers):
     assert answers["parameters"]["custom"]["shapes"] == answers["plain"]["shapes"]
 
 
+@pytest.mark.compatible(CLIENT, "request parameters")
+def test_a_response_tells_where_its_time_went(answers):
+    told = answers["timings"]
+    assert 0 < told["decode_ns"] + told["infer_ns"] < told["total_ns"]
+    assert (told["batch_size"], told["instance"] >= 0, bool(told["close_reason"])) == (1, True, True)
+
+
 @pytest.mark.compatible(CLIENT, "many requests at once")
 def test_each_request_sent_without_waiting_gets_its_own_answer(answers):
     assert sorted(answers["many"]) == sorted(f"r{number}" for number in range(20))

@@ -6,8 +6,12 @@ import argparse
 import json
 import math
 import sys
+from typing import Final
 
 from pasarela_client.commands import WrongUsage
+
+_MOST_CLIENTS: Final = 1000
+"""Each is a thread."""
 
 _EPILOG = """\
 examples:
@@ -61,8 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     if not (math.isfinite(arguments.seconds) and arguments.seconds > 0):
         raise WrongUsage(f"--seconds is a time above 0, not {arguments.seconds:g}")
-    if arguments.probe < 0:
-        raise WrongUsage(f"--probe is a number of clients, not {arguments.probe}")
+    if not 0 <= arguments.probe <= _MOST_CLIENTS:
+        raise WrongUsage(f"--probe is a number of clients from 0 to {_MOST_CLIENTS}, not {arguments.probe}")
     if not arguments.probe and (arguments.image or arguments.shape):
         raise WrongUsage("--image and --shape say what probes send; add --probe N")
     wishes = Wishes(arguments.seconds, arguments.probe, arguments.image, dict(map(_parse_shape, arguments.shape)))

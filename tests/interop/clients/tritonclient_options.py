@@ -33,6 +33,12 @@ def parameters(client: triton.InferenceServerClient, image: str) -> dict[str, ob
     }
 
 
+def timings(client: triton.InferenceServerClient, image: str) -> dict[str, object]:
+    """What a response says of where its time went, if it is asked for that."""
+    told = client.infer("garments", encoded(image), parameters={"timings": True}).get_response().parameters
+    return {name: getattr(value, value.WhichOneof("parameter_choice")) for name, value in told.items()}
+
+
 def outputs(client: triton.InferenceServerClient, image: str) -> dict[str, object]:
     """Some of the outputs, in an order of one's own."""
     wanted = [triton.InferRequestedOutput(name) for name in ("scores", "boxes")]
@@ -80,6 +86,7 @@ def main() -> None:
         wrong_name[0]._input.name = "pixels"
         answers = {
             "parameters": parameters(client, image),
+            "timings": timings(client, image),
             "outputs": outputs(client, image),
             "many": many(client),
             "plain": summary(client.infer(RAW, pixels())),

@@ -1,5 +1,8 @@
 """`pasarela doctor` at a server that is not as it should be, and wrongly called."""
 
+import signal
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -57,12 +60,34 @@ def test_a_server_that_dies_meanwhile_is_one_line(
     assert server.url in captured.err
 
 
+def test_ctrl_c_ends_at_once(server: Any, service: Any, tmp_path: Any) -> None:
+    photo = tmp_path / "a.jpg"
+    photo.write_bytes(b"jpeg")
+    begun, over = threading.Event(), threading.Event()
+
+    def detect(request: pb.DetectRequest, context: Any) -> pb.DetectResponse:
+        begun.set()
+        over.wait(60)
+        return pb.DetectResponse()
+
+    service.detect = detect
+    command = [sys.executable, "-m", "pasarela_client", "doctor", "skirts", "--url", server.url]
+    probing = ["--probe", "2", "--image", str(photo), "--seconds", "600"]
+    with subprocess.Popen([*command, *probing], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert begun.wait(60)
+        process.send_signal(signal.SIGINT)
+        out, errors = process.communicate(timeout=60)
+    over.set()
+    assert (process.returncode, out, errors) == (130, b"", b"")
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["--seconds", "0"], "above 0"),  # reason: nothing can be seen in no time
         (["--seconds", "nan"], "above 0"),  # reason: no number at all
         (["--probe", "-1"], "number of clients"),  # reason: fewer than none
+        (["--probe", "1001"], "from 0 to 1000"),  # reason: each is a thread
         (["--image", "a.jpg"], "add --probe N"),  # reason: nobody would send it
         (["--probe", "1", "--shape", "3,320,320"], "--shape looks like"),  # reason: of which input?
     ],
