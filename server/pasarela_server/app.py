@@ -111,6 +111,8 @@ async def _serve(config: ServerConfig) -> bool:
             allow_empty=config.allow_empty_repository,
             strict_readiness=config.strict_readiness,
             limits=ImageLimits(max_pixels=config.max_image_pixels),
+            busy_cores=config.cpu_threads if config.busy_cores is None else config.busy_cores or None,
+            cache_folder=config.model_cache,
         ),
         observer=metrics,
     )

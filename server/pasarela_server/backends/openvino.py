@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pasarela_server.backends.artefacts import import_framework, inferring, loading, require_file
 from pasarela_server.backends.base import ArtefactSpec, BackendOptions
-from pasarela_server.backends.metadata import image_shape, normalise, tensor_names
-from pasarela_server.backends.openvino_rows import RowByRowSession, is_quantised, row_shapes
+from pasarela_server.backends.metadata import image_shape, normalise, pixel_inputs, tensor_names
+from pasarela_server.backends.openvino_cache import ModelCache
+from pasarela_server.backends.openvino_requests import FixedRequest, GeneralRequest, RowsRequest, is_fixed
+from pasarela_server.backends.openvino_rows import is_quantised, row_shapes
+from pasarela_server.backends.openvino_variants import Forms, Variant, Variants, in_form
 from pasarela_server.errors import InvalidModel
 from pasarela_server.tensor import Array, DataType, TensorSpec
 
@@ -36,35 +42,60 @@ _first_use = threading.Lock()
 
 
 class OpenVinoSession:
-    """One stream of inferences: infer requests of its own."""
+    """One stream of inferences: an infer request of each variant that it has met."""
 
-    def __init__(self, spec: ArtefactSpec, general: Any, single: Any, single_shape: tuple[int, ...] | None) -> None:
+    def __init__(self, spec: ArtefactSpec, forms: Forms, variants: Variants) -> None:
         self._input_names = [tensor.name for tensor in spec.inputs]
         self._output_names = [tensor.name for tensor in spec.outputs]
-        self._general: Any = general.create_infer_request()
-        self._single: Any = None if single is None else single.create_infer_request()
-        self._single_shape = single_shape
+        self._forms = forms
+        self._variants: Variants | None = variants
+        self._requests: dict[Variant, FixedRequest | RowsRequest | GeneralRequest] = {}
 
     def infer(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
         """See `Session.infer`."""
         arrays = [inputs[name] for name in self._input_names]
-        fits_single = self._single is not None and arrays[0].shape == self._single_shape
-        request = self._single if fits_single else self._general
         with inferring("OpenVINO"):
-            # Inputs are read where they lie. Outputs are copied: the next inference writes into the request's memory.
-            results = request.infer(arrays, share_inputs=True, share_outputs=False)
-            return {name: results[position] for position, name in enumerate(self._output_names)}
+            outputs = self._request(self._forms.choose(arrays)).infer(arrays)
+        return dict(zip(self._output_names, outputs, strict=True))
+
+    def infer_parts(self, parts: Sequence[Mapping[str, Array]]) -> Mapping[str, Array]:
+        """See `PartsSession.infer_parts`."""
+        arrays = [[part[name] for name in self._input_names] for part in parts]
+        variant = self._forms.choose(arrays[0])
+        if variant.row is None or not self._forms.row_by_row:
+            return self.infer({name: np.concatenate([part[name] for part in parts]) for name in self._input_names})
+        with inferring("OpenVINO"):
+            request = self._request(variant)
+            assert isinstance(request, RowsRequest)
+            outputs = request.infer_parts(arrays)
+        return dict(zip(self._output_names, outputs, strict=True))
 
     def close(self) -> None:
-        """Lets go of the infer requests, which keep the compiled model alive."""
-        self._general = self._single = None
+        """Lets go of the infer requests, which keep the compiled models alive."""
+        self._variants = None
+        self._requests.clear()
+
+    def _request(self, variant: Variant) -> FixedRequest | RowsRequest | GeneralRequest:
+        request = self._requests.get(variant)
+        if request is None:
+            request = self._requests[variant] = self._open(variant)
+        return request
+
+    def _open(self, variant: Variant) -> FixedRequest | RowsRequest | GeneralRequest:
+        if self._variants is None:
+            raise RuntimeError("the model is closed")
+        compiled = self._variants[variant]
+        if variant.row is not None and self._forms.row_by_row:
+            return RowsRequest(compiled)
+        return FixedRequest(compiled) if is_fixed(compiled) else GeneralRequest(compiled)
 
 
 class OpenVinoBackend:
     """A loaded .xml and .bin pair.
 
-    A detector whose sizes vary is compiled a second time for one image of the size it was exported for: shapes known
-    in advance make the common request about a tenth faster. Everything else goes through the model as it is.
+    A detector whose sizes vary is compiled for one image of the size that it was exported for: shapes known in advance
+    make the common request about a tenth faster, and batches go through it row by row. That for pixels is compiled at
+    once; that for values, and those for other sizes, when the first of them comes: each takes memory as a model does.
 
     A quantised model whose batch varies is compiled for one row only (see `openvino_rows`).
     """
@@ -74,25 +105,36 @@ class OpenVinoBackend:
         self._options = options
         self._device = options.parameters.get("device", "CPU").upper()
         settings = _settings(self._device, options)
-        self._sessions: list[OpenVinoSession | RowByRowSession] = []
+        self._sessions: list[OpenVinoSession] = []
         with loading(artefact):
             core = ov.Core()
             # Weights that are mapped end the process when somebody overwrites the file in place.
             core.set_property({"ENABLE_MMAP": False})
+            cache = _cache(ov, core, artefact, self._device, settings, options)
             model = core.read_model(artefact)
-            self._spec = _read_spec(model, artefact, options)
             self._quantised = is_quantised(model)
-            self._row_by_row = self._quantised and model.is_dynamic()
-            self._single_shape = _single_shape(self._spec)
-            self._single: Any = None
-            if self._row_by_row:
-                self._spec = _fix_to_one_row(model, self._spec, self._single_shape, artefact, options)
-                self._general: Any = core.compile_model(model, self._device, settings)
-                return
-            self._general = core.compile_model(model, self._device, settings)
-            if self._single_shape is not None:
-                model.reshape(list(self._single_shape))
-                self._single = core.compile_model(model, self._device, settings)
+            self._spec, row = _read_spec(model, artefact, options), None
+            if self._quantised and model.is_dynamic():
+                self._spec, row = _fix_to_one_row(model, self._spec, artefact, options)
+            elif (single := _single_shape(self._spec)) is not None:
+                row = (single,)
+            only_row = self._quantised and row is not None
+            known = _planned(row, pixels=bool(self._spec.pixel_inputs), only_row=only_row)
+            self._first = known[0]
+
+            def compiled_by(variant: Variant) -> Any:
+                return cache.compile(
+                    repr(variant),
+                    lambda: core.compile_model(in_form(model, variant), self._device, settings),
+                    lambda content: core.import_model(content, self._device, settings),
+                )
+
+            variants = Variants(compiled_by, known)
+            by_rows = row is not None and self._spec.batched and self._device == "CPU"
+            by_rows = is_fixed(variants[self._first]) and by_rows
+            self._forms = Forms(bool(self._spec.pixel_inputs), row, row_by_row=by_rows, only_row=only_row)
+            self._spec = replace(self._spec, row_by_row=by_rows)
+            self._variants: Variants | None = variants
 
     @property
     def spec(self) -> ArtefactSpec:
@@ -102,21 +144,14 @@ class OpenVinoBackend:
     @property
     def description(self) -> str:
         """See `Backend.description`."""
-        precision = self._general.get_property("INFERENCE_PRECISION_HINT").get_type_name()
-        if self._quantised:
-            precision = f"int8 ({precision} elsewhere)"
         return (
-            f"OpenVINO {self._ov.__version__.partition('-')[0]}, {self._device}, {precision}, "
+            f"OpenVINO {self._ov.__version__.partition('-')[0]}, {self._device}, {self._precision()}, "
             f"{self._options.instances} x {self._options.threads} threads"
         )
 
-    def session(self) -> OpenVinoSession | RowByRowSession:
+    def session(self) -> OpenVinoSession:
         """See `Backend.session`."""
-        session: OpenVinoSession | RowByRowSession
-        if self._row_by_row:
-            session = RowByRowSession(self._spec, self._general)
-        else:
-            session = OpenVinoSession(self._spec, self._general, self._single, self._single_shape)
+        session = OpenVinoSession(self._spec, self._forms, self._open())
         self._sessions.append(session)
         return session
 
@@ -125,7 +160,16 @@ class OpenVinoBackend:
         for session in self._sessions:
             session.close()
         self._sessions.clear()
-        self._general = self._single = None
+        self._variants = None
+
+    def _precision(self) -> str:
+        precision: str = self._open()[self._first].get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        return f"int8 ({precision} elsewhere)" if self._quantised else precision
+
+    def _open(self) -> Variants:
+        if self._variants is None:
+            raise RuntimeError("the backend is closed")
+        return self._variants
 
 
 class OpenVinoLoader:
@@ -181,26 +225,51 @@ def _settings(device: str, options: BackendOptions) -> dict[str, object]:
     return settings
 
 
+def _cache(
+    ov: Any, core: Any, artefact: Path, device: str, settings: Mapping[str, object], options: BackendOptions
+) -> ModelCache:
+    """The cache of this model's compiled variants; for the CPU only, whose entries are known to be portable."""
+    made_by = {
+        "openvino": ov.get_version(),
+        "device": device,
+        "processor": core.get_property(device, "FULL_DEVICE_NAME"),
+        "capabilities": sorted(core.get_property(device, "OPTIMIZATION_CAPABILITIES")),
+        **settings,
+    }
+    folder = options.cache_folder / "openvino" if options.cache_folder is not None and device == "CPU" else None
+    return ModelCache(folder, (artefact, artefact.with_suffix(".bin")), made_by)
+
+
+def _planned(row: tuple[tuple[int, ...], ...] | None, *, pixels: bool, only_row: bool) -> tuple[Variant, ...]:
+    """The variants that a model may need, the one to compile at the start first. Pure.
+
+    That is the one for pixels if there is one, since that is what images are sent as.
+    """
+    kinds = (True, False) if pixels else (False,)
+    rows = (row,) if row is None or only_row else (row, None)
+    return tuple(Variant(kind, shapes) for shapes in rows for kind in kinds)
+
+
 def _read_spec(model: Any, artefact: Path, options: BackendOptions) -> ArtefactSpec:
     metadata = _read_metadata(model, artefact)
     inputs = _tensor_specs(model.inputs, options.input_names, metadata, "images", "INPUT__{}")
     outputs = _tensor_specs(model.outputs, options.output_names, metadata, "output0", "OUTPUT__{}")
     batched = all(spec.shape[:1] == (-1,) for spec in inputs + outputs)
-    return ArtefactSpec(inputs, outputs, batched, metadata)
+    return ArtefactSpec(inputs, outputs, batched, metadata, pixel_inputs=pixel_inputs(metadata, inputs))
 
 
 def _fix_to_one_row(
-    model: Any, spec: ArtefactSpec, single: tuple[int, ...] | None, artefact: Path, options: BackendOptions
-) -> ArtefactSpec:
-    """Reshapes a quantised model to one row; the spec returned keeps the batch and has every other size fixed."""
+    model: Any, spec: ArtefactSpec, artefact: Path, options: BackendOptions
+) -> tuple[ArtefactSpec, tuple[tuple[int, ...], ...]]:
+    """A quantised model's spec, with the batch as the only size that varies; and the shapes of one row."""
+    single = _single_shape(spec)
     if single is not None and spec.batched:
         model.reshape([-1, *single[1:]])
         spec = _read_spec(model, artefact, options)
-    shapes = row_shapes(spec)
-    model.reshape({port: list(shape) for port, shape in zip(model.inputs, shapes, strict=True)})
-    if model.is_dynamic():
+    row = tuple(row_shapes(spec))
+    if in_form(model, Variant(row=row)).is_dynamic():
         raise InvalidModel("the model is quantised and the size of its output is unknown; reshape it to fixed sizes")
-    return spec
+    return spec, row
 
 
 def _read_metadata(model: Any, artefact: Path) -> dict[str, object]:

@@ -6,15 +6,10 @@ A batch gains nothing on a CPU, so nothing is lost by running its rows one after
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from pasarela_server.backends.artefacts import inferring
 from pasarela_server.backends.base import ArtefactSpec
 from pasarela_server.errors import InvalidModel
-from pasarela_server.tensor import Array
 
 
 def is_quantised(model: Any) -> bool:
@@ -35,33 +30,3 @@ def row_shapes(spec: ArtefactSpec) -> list[tuple[int, ...]]:
             "reshape it to fixed sizes (only the batch may vary) and save it again"
         )
     return [(1, *tensor.shape[1:]) for tensor in spec.inputs]
-
-
-class RowByRowSession:
-    """One stream of inferences of a model that was compiled for one row."""
-
-    def __init__(self, spec: ArtefactSpec, single: Any) -> None:
-        self._spec = spec
-        self._request: Any = single.create_infer_request()
-        self._output_shapes = [tuple(port.shape)[1:] for port in single.outputs]
-
-    def infer(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
-        """See `Session.infer`."""
-        arrays = [inputs[tensor.name] for tensor in self._spec.inputs]
-        rows = len(arrays[0])
-        outputs = [
-            np.empty((rows, *shape), tensor.datatype.numpy)
-            for tensor, shape in zip(self._spec.outputs, self._output_shapes, strict=True)
-        ]
-        with inferring("OpenVINO"):
-            for row in range(rows):
-                results = self._request.infer(
-                    [array[row : row + 1] for array in arrays], share_inputs=True, share_outputs=True
-                )
-                for position, output in enumerate(outputs):
-                    output[row] = results[position][0]
-        return {tensor.name: output for tensor, output in zip(self._spec.outputs, outputs, strict=True)}
-
-    def close(self) -> None:
-        """Lets go of the infer request, which keeps the compiled model alive."""
-        self._request = None

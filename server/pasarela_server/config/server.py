@@ -5,6 +5,7 @@ The fields of `ServerConfig` are the one table from which flags, environment var
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
@@ -19,6 +20,15 @@ DEFAULT_REPOSITORY = Path("model_repository")
 
 class InvalidSetting(ValueError):
     """A flag or an environment variable has a value that it cannot take, or one that is needed is missing."""
+
+
+def default_cache() -> Path | None:
+    """The folder for what can be made again, of the user who runs the process; None if there is no home for it."""
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    if Path(given).is_absolute():  # others are to be ignored, says the standard that the variable is from
+        return Path(given) / "pasarela"
+    home = Path("~").expanduser()
+    return home / ".cache" / "pasarela" if home.is_absolute() else None
 
 
 def _says(read: Callable[[str], Any], value: str, help_text: str) -> Mapping[str, Any]:
@@ -135,6 +145,24 @@ class ServerConfig:
             values.whole_number(1, 4096),
             "COUNT",
             "cores to plan with, for models and for images (default: those that the process may use)",
+        ),
+    )
+    busy_cores: int | None = field(
+        default=None,
+        metadata=_says(
+            values.whole_number(0, 4096),
+            "COUNT",
+            "cores that the models on the CPU keep busy at the same time, all of them together (default: as many as "
+            "--cpu-threads); 0: each model its own, whatever the others do",
+        ),
+    )
+    model_cache: Path | None = field(
+        default_factory=default_cache,
+        metadata=_says(
+            values.folder_or_none,
+            "DIR",
+            "folder for compiled models, which make the next start faster; none keeps nothing "
+            "(default: pasarela in $XDG_CACHE_HOME, or in ~/.cache)",
         ),
     )
     max_image_pixels: int = field(

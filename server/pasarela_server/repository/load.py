@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from pasarela_server.backends.base import ArtefactSpec, BackendLoader, BackendOptions
-from pasarela_server.config.complete import complete
-from pasarela_server.config.model import BatchingConfig, ModelConfig
+from pasarela_server.config.complete import complete, default_max_batch_size
+from pasarela_server.config.model import BatchingConfig, InstanceKind, ModelConfig
 from pasarela_server.config.plan import plan_load
 from pasarela_server.config.warmup import read_warmup
 from pasarela_server.detection.yolo import YoloDetector
@@ -23,6 +23,7 @@ from pasarela_server.repository.pipeline import ImageLimits
 from pasarela_server.repository.raw import RawServable
 from pasarela_server.repository.servable import Loaded
 from pasarela_server.repository.warmup import warm_up
+from pasarela_server.scheduling.cores import UNBOUNDED, CoreBudget
 from pasarela_server.scheduling.execution import OnExecution, nobody_listens
 from pasarela_server.scheduling.policy import BatchingPolicy
 from pasarela_server.scheduling.queue import QueuePolicy
@@ -38,6 +39,8 @@ def load_raw(
     pool: Executor,
     limits: ImageLimits,
     on_execution: OnExecution = nobody_listens,
+    budget: CoreBudget | None = None,
+    cache_folder: Path | None = None,
 ) -> Loaded:
     """Loads one version. Blocks; leaves nothing behind if it fails.
 
@@ -50,6 +53,8 @@ def load_raw(
         pool: Runs the work on pixels.
         limits: Bounds on images.
         on_execution: Told of each batch; see `OnExecution`.
+        budget: The cores that models on the CPU share; None lets each use its own.
+        cache_folder: Where backends may keep what they made of artefacts.
 
     Raises:
         BackendMissing: The framework is not installed.
@@ -64,7 +69,10 @@ def load_raw(
         parameters={**plan.parameters, **({"device": plan.device} if plan.device else {})},
         input_names=plan.input_names,
         output_names=plan.output_names,
+        cache_folder=cache_folder,
+        max_rows=max(desired.written.max_batch_size, 0) or default_max_batch_size(plan.instance_kind),
     )
+    on_gpu = plan.instance_kind is InstanceKind.GPU
     with ExitStack() as undo:
         backend = loaders[plan.backend].load(folder / plan.artefact, options)
         undo.callback(backend.close)
@@ -77,7 +85,14 @@ def load_raw(
         }
         samples = read_warmup(desired.written, config.inputs, config.max_batch_size, desired.source)
         sessions = [backend.session() for _ in range(config.instance_count)]
-        warm = warm_up(config, sessions, None if isinstance(detector, str) else detector, samples, desired.folder)
+        warm = warm_up(
+            config,
+            sessions,
+            None if isinstance(detector, str) else detector,
+            samples,
+            desired.folder,
+            row_by_row=backend.spec.row_by_row,
+        )
         scheduler = Scheduler(
             config.name,
             sessions,
@@ -87,10 +102,11 @@ def load_raw(
             levels=queue_policies(config),
             default_level=config.dynamic_batching.default_priority_level or 1 if config.dynamic_batching else 1,
             in_order=config.dynamic_batching is not None and config.dynamic_batching.preserve_ordering,
+            cores=UNBOUNDED if budget is None or on_gpu else budget.share(plan.threads_per_instance),
         )
         scheduler.start()
         undo.pop_all()
-    servable = RawServable(config, number, backend, scheduler, detector, pool, limits, labels)
+    servable = RawServable(config, number, backend, scheduler, detector, pool, limits, labels, cpu_threads)
     return Loaded(servable, (backend.description, *completed.decisions, warm, _detects(detector)))
 
 

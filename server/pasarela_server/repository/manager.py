@@ -30,6 +30,7 @@ from pasarela_server.repository.servable import Handle, Loaded, State, Status, V
 from pasarela_server.repository.side_by_side import run_side_by_side
 from pasarela_server.repository.watch import Look, Watcher
 from pasarela_server.request import VersionName
+from pasarela_server.scheduling.cores import CoreBudget
 
 _LOG = logging.getLogger("pasarela_server.repository")
 _NEVER_LOADED = Status(State.UNKNOWN)
@@ -50,6 +51,10 @@ class ManagerOptions:
     allow_empty: bool = False
     strict_readiness: bool = True
     limits: ImageLimits = field(default_factory=ImageLimits)
+    busy_cores: int | None = None
+    """Cores that all models on the CPU together keep busy; None lets each keep its own busy."""
+    cache_folder: Path | None = None
+    """Where backends may keep what they made of artefacts, for the next start."""
 
 
 class ModelManager:
@@ -84,6 +89,7 @@ class ModelManager:
         self._cpu_threads = cpu_threads
         self._on_change = on_change
         self._options = options
+        self._budget = None if options.busy_cores is None else CoreBudget(options.busy_cores)
         self._observer = observer
         self._catalogue = Catalogue()
         self._room = threading.BoundedSemaphore(options.load_threads)
@@ -264,6 +270,8 @@ class ModelManager:
                 self._pool,
                 limits,
                 lambda execution: self._observer.executed(model.name, number, execution),
+                self._budget,
+                self._options.cache_folder,
             )
         if mark_files(folder) != before:
             loaded.servable.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pasarela_server.errors import RequestCancelled
 from pasarela_server.scheduling.batch import BatchAnswer
@@ -70,8 +70,10 @@ class Relay(Generic[_Prepared, _Result]):
         except Exception as error:  # noqa: BLE001 - handed to whoever awaits the result
             self._fail(error)
             return
-        self._done.add_done_callback(lambda _: answer.cancel())
-        answer.add_done_callback(lambda answered: self._on_answer(prepared, answered))
+        # Futures keep their callbacks when they are done: these keep nothing then, or image and answer would hold each
+        # other until the garbage collector came.
+        self._done.add_done_callback(_Once(lambda _: answer.cancel()))
+        answer.add_done_callback(_Once(lambda answered: self._on_answer(prepared, answered)))
 
     def _on_answer(self, prepared: _Prepared, answered: Future[BatchAnswer]) -> None:
         """Runs on the instance's thread, or on that which cancelled."""
@@ -101,3 +103,15 @@ class Relay(Generic[_Prepared, _Result]):
     def _fail(self, error: BaseException) -> None:
         if not self._done.cancelled() and self._done.set_running_or_notify_cancel():
             self._done.set_exception(error)
+
+
+class _Once:
+    """A future's callback that forgets what it was to call as soon as it is called."""
+
+    def __init__(self, call: Callable[[Future[Any]], object]) -> None:
+        self._call: Callable[[Future[Any]], object] | None = call
+
+    def __call__(self, future: Future[Any]) -> None:
+        call, self._call = self._call, None
+        if call is not None:
+            call(future)

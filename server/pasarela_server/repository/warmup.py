@@ -31,6 +31,8 @@ def warm_up(
     detector: YoloDetector | None,
     samples: Sequence[WarmupSample],
     folder: Path,
+    *,
+    row_by_row: bool = False,
 ) -> str:
     """Runs each session on what will come: each batch size of zeros, or the samples that the configuration asks for.
 
@@ -40,6 +42,7 @@ def warm_up(
         detector: What makes a detector of the model, if it is one.
         samples: Those of `model_warmup`; empty for the default.
         folder: The model's folder.
+        row_by_row: Whether a batch is computed one row after the other, so that one row stands for all batches.
 
     Returns:
         What was done, for people.
@@ -52,12 +55,14 @@ def warm_up(
         said = f"warmed up with {', '.join(repr(sample.name) for sample in samples)}, as written"
     else:
         size = None if detector is None else detector.image_size
-        sizes = batch_sizes(config)
+        sizes = (1,) if row_by_row else batch_sizes(config)
         found = [default_inputs(config.inputs, size, rows) for rows in sizes]
         requests = [(inputs, 1) for inputs in found if inputs is not None]
         if not requests:
             return "no warm-up: sizes vary and nothing says which are usual; write model_warmup"
         said = f"warmed up with {', '.join(map(str, sizes))} rows" if len(sizes) > 1 else "warmed up"
+        if row_by_row and detector is not None and detector.takes_pixels:
+            requests, said = [], "warmed up with pixels"  # one picture, below, is all that it needs
     failures: list[ServingError] = []
 
     def run(session: Session) -> None:
@@ -65,6 +70,8 @@ def warm_up(
             for inputs, repeats in requests:
                 for _ in range(repeats):
                     session.infer(inputs)
+            if detector is not None:
+                _detect_once(session, detector)
         except ServingError as error:
             failures.append(error)
 
@@ -74,8 +81,6 @@ def warm_up(
         raise InvalidModel(
             f"model {config.name!r}: a first inference with {with_what} failed: {failures[0]}"
         ) from failures[0]
-    if detector is not None:
-        _detect_once(sessions[0], detector)
     return said
 
 

@@ -8,12 +8,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 
 from pasarela_server.backends.base import PartsSession, Session
 from pasarela_server.errors import BackendFailure, ServingError
 from pasarela_server.request import Timings
 from pasarela_server.scheduling.batch import Batch, BatchAnswer, gather, split
 from pasarela_server.scheduling.batcher import DynamicBatcher
+from pasarela_server.scheduling.cores import UNBOUNDED
 from pasarela_server.scheduling.execution import Execution, OnExecution, nobody_listens
 from pasarela_server.tensor import Array
 
@@ -31,6 +33,7 @@ class ModelInstance:
         clock: Callable[[], float] = time.monotonic,
         on_execution: OnExecution = nobody_listens,
         index: int = 0,
+        cores: AbstractContextManager[object] = UNBOUNDED,
     ) -> None:
         self._name = name
         self._session = session
@@ -39,6 +42,7 @@ class ModelInstance:
         self._clock = clock
         self._on_execution = on_execution
         self._index = index
+        self._cores = cores
         self._thread = threading.Thread(target=self._run, name=f"instance-{name}", daemon=True)
 
     def start(self) -> None:
@@ -57,7 +61,8 @@ class ModelInstance:
         """One batch; False at the end. Nothing of it is held while the instance waits for the next."""
         batch = self._batcher.take(self._index)
         if batch is not None:
-            self.execute(batch)
+            with self._cores:
+                self.execute(batch)
         return batch is not None
 
     def execute(self, batch: Batch) -> None:
@@ -78,7 +83,7 @@ class ModelInstance:
             )
             execution = Execution(batch.rows, input_ns, infer_ns, output_ns, batch.reason.value, self._index)
             self._on_execution(execution)
-            self._answer(batch, answers, execution)
+            self._answer(batch, answers, execution, marks_s[0])
 
     def _inference(self, batch: Batch) -> Callable[[], Mapping[str, Array]]:
         """What runs a batch; its inputs are gathered here unless the session does that itself."""
@@ -86,11 +91,11 @@ class ModelInstance:
             return functools.partial(self._parts_session.infer_parts, [entry.inputs for entry in batch.entries])
         return functools.partial(self._session.infer, gather(batch.entries))
 
-    def _answer(self, batch: Batch, answers: list[Mapping[str, Array]], execution: Execution) -> None:
+    def _answer(self, batch: Batch, answers: list[Mapping[str, Array]], execution: Execution, began_s: float) -> None:
         for entry, outputs in zip(batch.entries, answers, strict=True):
             timings = Timings(
                 submitted_ns=round(entry.waiting.enqueued_s * 1e9),
-                queue_ns=round((batch.taken_s - entry.waiting.enqueued_s) * 1e9),
+                queue_ns=round((began_s - entry.waiting.enqueued_s) * 1e9),
                 batch_ns=execution.input_ns,
                 infer_ns=execution.infer_ns,
                 split_ns=execution.output_ns,

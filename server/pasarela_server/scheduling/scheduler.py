@@ -6,11 +6,13 @@ import math
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 
 from pasarela_server.backends.base import Session
 from pasarela_server.errors import InvalidRequest
 from pasarela_server.scheduling.batch import BatchAnswer, Entry, shape_key
 from pasarela_server.scheduling.batcher import DynamicBatcher
+from pasarela_server.scheduling.cores import UNBOUNDED
 from pasarela_server.scheduling.execution import OnExecution, nobody_listens
 from pasarela_server.scheduling.instance import ModelInstance
 from pasarela_server.scheduling.occupancy import Outlook
@@ -39,6 +41,7 @@ class Scheduler:
         levels: Sequence[QueuePolicy] = (QueuePolicy(),),
         default_level: int = 1,
         in_order: bool = False,
+        cores: AbstractContextManager[object] = UNBOUNDED,
     ) -> None:
         """Builds the scheduler; `start` runs it.
 
@@ -52,6 +55,7 @@ class Scheduler:
             levels: How requests wait, by priority level, the most urgent first.
             default_level: Of requests that name no level.
             in_order: Whether answers leave in the order in which the requests came, whichever was ready first.
+            cores: Entered by each execution: where it waits for the cores that all models share.
         """
         if not batched and policy.max_rows != 1:
             raise ValueError(f"model '{name}' has no batch dimension, yet its policy batches {policy.max_rows} rows")
@@ -67,7 +71,7 @@ class Scheduler:
         self._shape: Hashable = None
         self._order = ReleaseInOrder() if in_order else None
         self._instances = tuple(
-            ModelInstance(name, session, self._batcher, clock, on_execution, index)
+            ModelInstance(name, session, self._batcher, clock, on_execution, index, cores)
             for index, session in enumerate(sessions)
         )
 

@@ -1,5 +1,7 @@
 """Work that passes between pool and scheduler is resolved exactly once, whatever happens on the way."""
 
+import gc
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any
@@ -145,3 +147,26 @@ def test_a_pool_that_was_shut_down_before_is_a_failure_and_no_hang() -> None:
     relay: Relay[int, int] = Relay(pool, failing(AssertionError()), failing(AssertionError()), failing(OSError()))
     relay.begin()
     assert isinstance(relay.done.exception(0), RuntimeError)
+
+
+def test_what_was_prepared_goes_with_the_request() -> None:
+    class Image:
+        """Stands for pixels."""
+
+    images: list[weakref.ref[Image]] = []
+
+    def prepare() -> Image:
+        image = Image()
+        images.append(weakref.ref(image))
+        return image
+
+    route = Route(prepare=prepare, submit=lambda _: route.answer, finish=lambda *_: 1)
+    gc.disable()
+    try:
+        route.pool.step()
+        route.answered()
+        route.pool.step()
+        assert route.done.result(0) == 1
+        assert images[0]() is None
+    finally:
+        gc.enable()
