@@ -24,7 +24,7 @@ DETECTION_OUTPUTS = (
     TensorSpec("class_ids", DataType.INT32, (-1,)),
     TensorSpec("class_names", DataType.BYTES, (-1,)),
 )
-_PARAMETERS = ("model", "model_version", "confidence", "iou", "max_detections")
+_PARAMETERS = ("model", "model_version", "confidence", "iou", "max_detections", "jpeg_margin")
 _FIELDS_OF_THE_RAW_MODEL = (
     "max_batch_size",
     "dynamic_batching",
@@ -55,6 +55,8 @@ class DetectionConfig:
     model_version: VersionName = None
     """None: the highest version that is ready, at each request."""
     defaults: DetectionDefaults = DetectionDefaults()
+    jpeg_margin: float | None = None
+    """How many times as large as the network sees it a JPEG is decoded at least; None: always whole."""
 
 
 def complete_detection(
@@ -126,6 +128,7 @@ def _detection(written: model_config_pb2.ModelConfig, folder: str, source: str) 
             iou=read_number(parameters, "iou", float, 0.0, 1.0, source),
             max_detections=read_number(parameters, "max_detections", int, 1, math.inf, source),
         ),
+        jpeg_margin=read_number(parameters, "jpeg_margin", float, 1.0, math.inf, source),
     )
 
 

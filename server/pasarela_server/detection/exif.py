@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+LYING = frozenset({5, 6, 7, 8})
+"""Orientations of images that are stored on their side: height and width change places."""
 _ORIENTATION_TAG = 0x0112
 _SHORT = 3
 _EXIF_PREFIX = b"Exif\0\0"

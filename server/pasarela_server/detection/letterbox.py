@@ -47,17 +47,21 @@ class Letterbox:
         return self.resized[0] / self.source[0], self.resized[1] / self.source[1]
 
     def apply(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """Scales and pads an image (h, w, 3) of size `source`; returns (*target, 3), C-contiguous, a new array.
+        """Scales and pads an image (h, w, 3); returns (*target, 3), C-contiguous, a new array.
+
+        Args:
+            image: Of size `source`, or the same image at a half, a quarter or an eighth of it, rounded up.
 
         Raises:
-            ValueError: The image is not of size `source`.
+            ValueError: The image is of another size.
         """
-        if image.shape != (*self.source, 3):
+        height, width = self.source
+        if not any(image.shape == (-(-height // part), -(-width // part), 3) for part in (1, 2, 4, 8)):
             raise ValueError(f"this letterbox is for images of shape {(*self.source, 3)}, got {image.shape}")
         height, width = self.resized
         canvas = np.full((*self.target, 3), PADDING_VALUE, np.uint8)
         inside = canvas[self.top : self.top + height, self.left : self.left + width]
-        if self.resized == self.source:
+        if self.resized == image.shape[:2]:
             inside[:] = image
         else:
             inside[:] = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)

@@ -62,15 +62,23 @@ class YoloDetector:
             takes_pixels=found.takes_pixels,
         )
 
-    def preprocess(self, image: npt.NDArray[np.uint8]) -> tuple[Array, Letterbox]:
+    def place(self, size: tuple[int, int]) -> Letterbox:
+        """How an image of (height, width) lies in the network's input."""
+        place = Letterbox.stretch if self.layout.is_scaled else Letterbox.fit
+        return place(size, self.image_size)
+
+    def preprocess(self, image: npt.NDArray[np.uint8], size: tuple[int, int] | None = None) -> tuple[Array, Letterbox]:
         """Makes the network's input from an RGB image (h, w, 3).
+
+        Args:
+            image: The image.
+            size: (height, width) of the whole image if this one is smaller: see `image.decode_for`.
 
         Returns:
             (rows, 3, *image_size) of `datatype`, 0 to 1, or if the network takes pixels (rows, *image_size, 3) UINT8;
             C-contiguous, the image in the first row; and the letterbox that `postprocess` undoes.
         """
-        place = Letterbox.stretch if self.layout.is_scaled else Letterbox.fit
-        letterbox = place((image.shape[0], image.shape[1]), self.image_size)
+        letterbox = self.place(size or (image.shape[0], image.shape[1]))
         if self.takes_pixels:
             return self._pixels(letterbox.apply(image)), letterbox
         array = np.empty((self.rows, 3, *self.image_size), self.datatype.numpy)

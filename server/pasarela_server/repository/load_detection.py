@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from dataclasses import replace
 
 from pasarela_server.config.detection import DetectionConfig, complete_detection
 from pasarela_server.detection.options import DetectOptions
@@ -58,7 +59,7 @@ def load_detection(desired: DesiredModel, number: int, acquire: Acquire, pool: E
         lambda: borrow_raw(desired.name, detection, acquire),
         defaults,
         pool,
-        limits,
+        replace(limits, jpeg_margin=detection.jpeg_margin),
     )
     thresholds = f"confidence {defaults.confidence:g}, IoU {defaults.iou:g}, at most {defaults.max_detections}"
     return Loaded(servable, (f"detects with {description}", f"defaults: {thresholds}"))

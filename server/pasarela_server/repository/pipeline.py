@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from pasarela_server.detection.image import RgbImage, decode_image
+from pasarela_server.detection.image import DecodedImage, RgbImage, decode_for
 from pasarela_server.detection.letterbox import Letterbox
 from pasarela_server.detection.options import DetectOptions
 from pasarela_server.detection.yolo import YoloDetector
@@ -51,6 +51,8 @@ class ImageLimits:
     """Width times height of one image."""
     max_waiting: int = 256
     """Images that may wait to be decoded for one model; one more is refused."""
+    jpeg_margin: float | None = None
+    """How many times as large as the network sees it a JPEG is decoded at least; None: always whole."""
 
 
 class DetectionPipeline:
@@ -107,7 +109,7 @@ class DetectionPipeline:
             submitted_ns = time.monotonic_ns()
 
             def prepare() -> _Prepared:
-                return _prepare(self.model, image, detector, self.limits.max_pixels, deadline_monotonic_s, submitted_ns)
+                return _prepare(self.model, image, detector, self.limits, deadline_monotonic_s, submitted_ns)
 
             def submit(prepared: _Prepared) -> Future[BatchAnswer]:
                 answer_by_s = deadline_monotonic_s
@@ -204,7 +206,7 @@ def _prepare(
     model: str,
     image: ImageSource,
     detector: YoloDetector,
-    max_pixels: int,
+    limits: ImageLimits,
     deadline_monotonic_s: float | None,
     submitted_ns: int,
 ) -> _Prepared:
@@ -213,23 +215,28 @@ def _prepare(
     if deadline_monotonic_s is not None and time.monotonic() >= deadline_monotonic_s:
         raise DeadlineExpired(f"model {model!r}: the deadline passed before the image was decoded")
     try:
-        pixels = (
-            _check_pixels(image, max_pixels)
+        decoded = (
+            _check_pixels(image, limits.max_pixels)
             if isinstance(image, np.ndarray)
-            else decode_image(image, max_pixels=max_pixels)
+            else decode_for(
+                image,
+                None if limits.jpeg_margin is None else lambda size: detector.place(size).resized,
+                margin=limits.jpeg_margin or 1.0,
+                max_pixels=limits.max_pixels,
+            )
         )
     except InvalidRequest as error:
         raise InvalidRequest(f"model {model!r}: {error}") from error
     decoded_ns = time.monotonic_ns()
-    array, letterbox = detector.preprocess(pixels)
-    height, width = pixels.shape[:2]
+    array, letterbox = detector.preprocess(decoded.pixels, decoded.size)
+    height, width = decoded.size
     return _Prepared(array, letterbox, height, width, submitted_ns, began_ns, decoded_ns, time.monotonic_ns())
 
 
-def _check_pixels(image: RgbImage, max_pixels: int) -> RgbImage:
+def _check_pixels(image: RgbImage, max_pixels: int) -> DecodedImage:
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise InvalidRequest(f"pixels must be UINT8 of shape [height, width, 3], got {image.dtype} {list(image.shape)}")
     height, width, _ = image.shape
     if not 1 <= height * width <= max_pixels:
         raise InvalidRequest(f"an image has from 1 to {max_pixels:,} pixels, got {width}x{height}")
-    return image
+    return DecodedImage(image, (height, width))

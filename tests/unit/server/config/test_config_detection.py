@@ -38,6 +38,12 @@ def test_parameters_are_read_as_what_they_are() -> None:
 
     assert (detection.model, detection.model_version) == ("raw", 3)
     assert detection.defaults == DetectionDefaults(0.4, 0.5, 7)
+    assert detection.jpeg_margin is None
+
+
+def test_jpegs_are_decoded_smaller_only_where_it_is_written() -> None:
+    written = parse_model_config(text_of(model="raw", jpeg_margin="1.5"), SOURCE)
+    assert complete_detection(written, "garments", SOURCE)[1].jpeg_margin == 1.5
 
 
 def test_clients_read_a_config_without_instances() -> None:
@@ -61,6 +67,7 @@ def test_clients_read_a_config_without_instances() -> None:
         pytest.param(text_of(model="raw", confidence="nan"), "is 'nan'; expected a number from 0 to 1", id="no number"),
         pytest.param(text_of(model="raw", iou="1.5"), "is '1.5'; expected a number from 0 to 1", id="out of range"),
         pytest.param(text_of(model="raw", max_detections="2.5"), "a whole number of at least 1", id="not whole"),
+        pytest.param(text_of(model="raw", jpeg_margin="0.5"), "'0.5'; expected a number of at least 1", id="enlarged"),
         pytest.param(text_of(model="raw", model_version="0"), "a whole number of at least 1", id="no version"),
         pytest.param(text_of(model="raw", model_version="Stable"), "or a label of it", id="no label"),
         pytest.param(text_of("max_batch_size: 4", model="raw"), "'max_batch_size' has no meaning", id="batch"),

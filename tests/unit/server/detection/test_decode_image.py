@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from pasarela_server.detection.image import decode_image
+from pasarela_server.detection.image import decode_for, decode_image, jpeg_divisor
+from pasarela_server.detection.letterbox import Letterbox
 from pasarela_server.errors import InvalidRequest
 
 RED, GREEN, BLUE = (200, 30, 40), (30, 180, 50), (40, 60, 220)
@@ -199,3 +200,55 @@ def test_damaged_bytes_are_refused_or_decoded_and_never_anything_else(kind: str,
     assert image.ndim == 3
     assert image.shape[2] == 3
     assert image.dtype == np.uint8
+
+
+DIVISORS = [
+    ("the network's own size", (320, 320), (320, 320), 1.0, 1),
+    ("a little larger", (600, 600), (320, 320), 1.0, 1),
+    ("twice as large", (640, 640), (320, 320), 1.0, 2),
+    ("twice as large, and twice is to be left", (640, 640), (320, 320), 2.0, 1),
+    ("four times as large, and twice is to be left", (1280, 1280), (320, 320), 2.0, 2),
+    ("seven times: the next that the decoder does fast is four", (2240, 2240), (320, 320), 1.0, 4),
+    ("as much larger as can be", (9000, 9000), (320, 320), 1.0, 8),
+    ("smaller", (100, 100), (320, 320), 1.0, 1),
+    ("stretched: the direction that has less to spare counts", (400, 4000), (320, 320), 1.0, 1),
+]
+
+
+@pytest.mark.parametrize(
+    ("size", "resized", "margin", "expected"), [row[1:] for row in DIVISORS], ids=[row[0] for row in DIVISORS]
+)
+def test_by_how_much_a_jpeg_is_scaled_down(
+    size: tuple[int, int], resized: tuple[int, int], margin: float, expected: int
+) -> None:
+    assert jpeg_divisor(size, resized, margin) == expected
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+@pytest.mark.parametrize(("height", "width"), [(512, 384), (385, 513)])
+def test_a_large_jpeg_is_decoded_smaller_and_lies_where_it_would(height: int, width: int, turn: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    data = encoded(drawn(height, width), "JPEG", quality=95, subsampling=0, exif=exif.tobytes())
+    whole = decode_image(data)
+
+    image = decode_for(data, lambda size: Letterbox.fit(size, (64, 64)).resized, margin=2.0)
+
+    assert image.size == whole.shape[:2]
+    assert image.pixels.shape[0] in (-(-whole.shape[0] // 4), -(-whole.shape[0] // 2))
+    letterbox = Letterbox.fit(image.size, (64, 64))
+    ours, theirs = letterbox.apply(image.pixels).astype(int), letterbox.apply(whole).astype(int)
+    # Only where two patches meet do the two ways of scaling differ.
+    assert (np.abs(ours - theirs).max(axis=2) > 8).mean() < 0.1
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "WEBP"])
+def test_other_formats_are_decoded_whole(kind: str) -> None:
+    image = decode_for(encoded(drawn(512, 384), kind), lambda size: (32, 24))
+    assert image.pixels.shape[:2] == image.size == (512, 384)
+
+
+def test_a_jpeg_that_is_cut_short_is_refused_when_it_is_scaled_down_too() -> None:
+    data = encoded(drawn(512, 384), "JPEG")
+    with pytest.raises(InvalidRequest, match="ends early"):
+        decode_for(data[: len(data) * 2 // 3], lambda size: (32, 24))

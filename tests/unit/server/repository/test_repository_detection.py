@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pasarela_server.detection.letterbox import Letterbox
 from pasarela_server.errors import (
     DeadlineExpired,
     InvalidRequest,
@@ -302,3 +303,27 @@ async def test_a_failed_detection_gives_the_raw_model_back(manager: Any, reposit
     manager.close(timeout_s=0)
 
     assert [backend.closed.is_set() for backend in repository.loader.backends] == [True]
+
+
+async def test_a_large_jpeg_is_decoded_smaller_if_the_configuration_allows_it(
+    repository: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    margin = ' parameters { key: "jpeg_margin" value { string_value: "2" } }'
+    manager = repository.add("raw", "detector").add("garments", config=OVER_RAW + margin).manager()
+    seen = []
+    apply = Letterbox.apply
+    monkeypatch.setattr(
+        Letterbox, "apply", lambda letterbox, image: seen.append(image.shape) or apply(letterbox, image)
+    )
+    file = io.BytesIO()
+    Image.fromarray(pixels(256, 512)).save(file, "JPEG")
+
+    results = {}
+    for model in ("raw", "garments"):
+        with manager.acquire(model) as handle:
+            results[model] = await handle.servable.detect(file.getvalue(), DetectOverrides())
+
+    assert seen == [(256, 512, 3), (64, 128, 3)]
+    assert (results["garments"].image_height, results["garments"].image_width) == (256, 512)
+    assert np.array_equal(results["garments"].detections.boxes, results["raw"].detections.boxes)
+    assert results["raw"].detections.boxes.tolist() == [[192, 96, 320, 160]]
