@@ -136,6 +136,16 @@ def test_what_cannot_be_done_is_said(server, capsys, arguments, code, says):
     assert says in captured.err
 
 
+def test_a_detection_model_whose_raw_model_is_missing(repository, start_server, tmp_path, capsys):
+    shutil.copytree(repository / "garments", tmp_path / "garments")
+    shutil.copytree(repository / "garments_onnx", tmp_path / "garments_onnx")
+    with start_server(tmp_path, "--strict-readiness", "false") as running:
+        found = examined(capsys, running, "garments")
+    assert not found["ready"]
+    assert rules(found) in ({"not-ready": "problem"}, {"below-not-ready": "problem"})
+    assert "garments_openvino" in found["findings"][0]["seen"]
+
+
 def test_a_server_that_is_gone(start_server, tmp_path, capsys):
     with start_server(tmp_path, "--allow-empty-repository", "true") as running:
         assert running.stop() == 0

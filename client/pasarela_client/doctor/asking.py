@@ -22,7 +22,7 @@ _DEVICES = {
 _DURATIONS = ("queue", "compute_input", "compute_infer", "compute_output")
 
 
-class Patient:
+class AskedServer:
     """A server, asked about its models."""
 
     def __init__(self, url: str, timeout_s: float | None) -> None:

@@ -6,10 +6,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
 
 from pasarela_client.detector import Detector
-from pasarela_client.doctor.asking import Patient, read_traffic
+from pasarela_client.doctor.asking import AskedServer, read_traffic
 from pasarela_client.doctor.diagnosis import diagnose
 from pasarela_client.doctor.facts import Facts, Probes, Setup
 from pasarela_client.doctor.finding import Finding, Severity
@@ -17,8 +16,6 @@ from pasarela_client.doctor.probing import Shapes, any_picture, probe, tensor_re
 from pasarela_client.doctor.readiness import judge_states
 from pasarela_client.errors import InvalidModel, InvalidRequest, ModelNotFound, ModelUnavailable
 from pasarela_client.images import read_image
-
-_NO_SHAPES: Final[Shapes] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +28,7 @@ class Wishes:
     """How many send requests of our own meanwhile; 0: nobody."""
     image: str = ""
     """The file that they send."""
-    shapes: Shapes = field(default_factory=lambda: _NO_SHAPES)
+    shapes: Shapes = field(default_factory=dict)
     """By input, the shape that they send, without its rows."""
 
 
@@ -55,30 +52,38 @@ def examine(url: str, name: str, version: str, wishes: Wishes, timeout_s: float 
         InvalidRequest: What was wished cannot be sent to this model.
         PasarelaError: The server did not say.
     """
-    patient = Patient(url, timeout_s)
+    server = AskedServer(url, timeout_s)
     try:
-        states = patient.states(name)
+        states = server.states(name)
         of_states = judge_states(name, version, states)
         if states and not any(state.ready for state in states):
             return Examination(name, version, None, tuple(of_states))
-        asked = patient.setup(name, version)
-        runs, of_below = _below(patient, asked)
+        asked = server.setup(name, version)
+        runs, of_below = setup_below(server.setup, asked)
         if runs is None:
             return Examination(name, version, None, (*of_below, *of_states))
-        facts = _watch(patient, asked, runs, version, wishes)
+        facts = _watch(server, asked, runs, version, wishes)
     finally:
-        patient.close()
+        server.close()
     worst = list(Severity)
     findings = sorted([*of_states, *diagnose(facts)], key=lambda finding: worst.index(finding.severity))
     return Examination(name, version, facts, tuple(findings))
 
 
-def _below(patient: Patient, asked: Setup) -> tuple[Setup | None, list[Finding]]:
-    """The model that computes; None if it cannot, with the reasons."""
+def setup_below(setup: Callable[[str, str], Setup], asked: Setup) -> tuple[Setup | None, list[Finding]]:
+    """The model that computes for another, or the same; None if it cannot, with the reason.
+
+    Args:
+        setup: Gives the setup of a model and version.
+        asked: The model that was named.
+
+    Raises:
+        PasarelaError: The server did not say.
+    """
     if not asked.below or asked.below == asked.name:
         return asked, []
     try:
-        return patient.setup(asked.below, asked.below_version), []
+        return setup(asked.below, asked.below_version), []
     except (ModelNotFound, ModelUnavailable, InvalidModel) as error:
         reason = Finding(
             "below-not-ready",
@@ -91,17 +96,17 @@ def _below(patient: Patient, asked: Setup) -> tuple[Setup | None, list[Finding]]
         return None, [reason]
 
 
-def _watch(patient: Patient, asked: Setup, runs: Setup, version: str, wishes: Wishes) -> Facts:
-    send = _sender(patient, asked, version, wishes) if wishes.clients else None
+def _watch(server: AskedServer, asked: Setup, runs: Setup, version: str, wishes: Wishes) -> Facts:
+    send = _sender(server, asked, version, wishes) if wishes.clients else None
     below_version = version if runs is asked else asked.below_version
-    before, below_before = patient.statistics(asked.name, version), patient.statistics(runs.name, below_version)
+    before, below_before = server.statistics(asked.name, version), server.statistics(runs.name, below_version)
     begun_s = time.monotonic()
     if send is None:
         threading.Event().wait(wishes.seconds)
         probes = None
     else:
         probes = send(lambda: time.monotonic() - begun_s >= wishes.seconds)
-    after, below_after = patient.statistics(asked.name, version), patient.statistics(runs.name, below_version)
+    after, below_after = server.statistics(asked.name, version), server.statistics(runs.name, below_version)
     seconds = time.monotonic() - begun_s
     return Facts(
         asked,
@@ -112,7 +117,7 @@ def _watch(patient: Patient, asked: Setup, runs: Setup, version: str, wishes: Wi
     )
 
 
-def _sender(patient: Patient, asked: Setup, version: str, wishes: Wishes) -> Callable[[Callable[[], bool]], Probes]:
+def _sender(server: AskedServer, asked: Setup, version: str, wishes: Wishes) -> Callable[[Callable[[], bool]], Probes]:
     """Sends probes until it is enough: images to a model that takes them, else tensors.
 
     Raises:
@@ -122,7 +127,7 @@ def _sender(patient: Patient, asked: Setup, version: str, wishes: Wishes) -> Cal
         request = tensor_request(asked, version, wishes.shapes)
         size = sum(map(len, request.raw_input_contents))
         sent = f"zeros of the model's shapes, {size / 1e3:,.0f} kB a request"
-        tensors = tensor_sender(patient, request)
+        tensors = tensor_sender(server, request)
         return lambda enough: probe(tensors, clients=wishes.clients, until=enough, sent=sent)
     if wishes.shapes:
         raise InvalidRequest(f"images are sent to '{asked.name}': their size is their own, and --shape says nothing")
@@ -130,7 +135,7 @@ def _sender(patient: Patient, asked: Setup, version: str, wishes: Wishes) -> Cal
     sent = f"{wishes.image}, {len(image) / 1e3:,.0f} kB" if wishes.image else "raw pixels, 640x480"
 
     def run(enough: Callable[[], bool]) -> Probes:
-        with Detector(patient.url, asked.name, version=version, timeout_s=patient.timeout_s) as detector:
+        with Detector(server.url, asked.name, version=version, timeout_s=server.timeout_s) as detector:
             return probe(lambda: detector.detect(image).timings, clients=wishes.clients, until=enough, sent=sent)
 
     return run

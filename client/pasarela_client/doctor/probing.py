@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from pasarela_client.doctor.asking import Patient
+from pasarela_client.doctor.asking import AskedServer
 from pasarela_client.doctor.facts import Probes, Setup
 from pasarela_client.errors import InvalidRequest, PasarelaError
 from pasarela_client.timings import STAGES, Timings
@@ -112,12 +112,12 @@ def tensor_request(setup: Setup, version: str, shapes: Shapes) -> pb.ModelInferR
     return request
 
 
-def tensor_sender(patient: Patient, request: pb.ModelInferRequest) -> Send:
+def tensor_sender(server: AskedServer, request: pb.ModelInferRequest) -> Send:
     """Sends a request over and over."""
 
     def send() -> Timings:
         begun_ns = time.monotonic_ns()
-        response = patient.infer(request)
+        response = server.infer(request)
         return read_timings(response.parameters, time.monotonic_ns() - begun_ns)
 
     return send

@@ -3,8 +3,9 @@
 import pytest
 from google.protobuf import text_format
 
-from pasarela_client import InvalidRequest
+from pasarela_client import InvalidRequest, ModelNotFound, ModelUnavailable
 from pasarela_client.doctor.asking import read_setup, read_traffic
+from pasarela_client.doctor.examination import setup_below
 from pasarela_client.doctor.facts import Batching, Executions, Setup, Traffic
 from pasarela_client.doctor.finding import Severity
 from pasarela_client.doctor.probing import any_picture, read_timings, tensor_request
@@ -133,6 +134,40 @@ def test_what_is_not_ready_is_said_with_its_reason(
     found = judge_states("m", version, states)
     assert [finding.severity for finding in found] == severities
     assert all(says in finding.seen and finding.change for finding in found)
+
+
+RAW = Setup("raw")
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer", "runs", "severities"),
+    [
+        pytest.param(RAW, RAW, RAW, [], id="it computes itself"),
+        pytest.param(Setup("finder", below="raw", below_version="3"), RAW, RAW, [], id="another computes for it"),
+        pytest.param(Setup("raw", below="raw"), RAW, Setup("raw", below="raw"), [], id="it names itself"),
+        pytest.param(
+            Setup("finder", below="raw", below_version="3"), ModelUnavailable("it is loading"), None,
+            [Severity.PROBLEM], id="the one that computes is not ready",
+        ),
+        pytest.param(
+            Setup("finder", below="raw", below_version="3"), ModelNotFound("there is none"), None, [Severity.PROBLEM],
+            id="the one that computes is not there",
+        ),
+    ],
+)  # fmt: skip
+def test_the_model_below_is_followed(
+    asked: Setup, answer: Setup | Exception, runs: Setup | None, severities: list[Severity]
+) -> None:
+    def setup(name: str, version: str) -> Setup:
+        assert (name, version) == ("raw", "3")
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    found, reasons = setup_below(setup, asked)
+    assert found == runs
+    assert [reason.severity for reason in reasons] == severities
+    assert all(str(answer) in reason.seen for reason in reasons)
 
 
 MODEL = Setup("m", max_batch_size=8, inputs=(TensorSpec("x", "FP32", (-1, 3, -1)), TensorSpec("y", "INT64", (-1, 2))))
