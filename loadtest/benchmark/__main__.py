@@ -1,142 +1,121 @@
-"""`make benchmark`: what each variant can do bare, in process and behind gRPC, interleaved in one run."""
+"""`make benchmark`: what each variant can do bare, in process and behind gRPC; see `--help`."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import statistics
+import signal
+import subprocess
 import sys
-import tempfile
-from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
-from tqdm import tqdm
+from loadtest.benchmark.bars import verdicts
+from loadtest.benchmark.bench import NothingToMeasure
+from loadtest.benchmark.child import ChildFailed
+from loadtest.benchmark.command_line import DOCS, RUNS, build_parser, chosen, settings
+from loadtest.benchmark.conditions import conditions
+from loadtest.benchmark.measurements.registry import ALL
+from loadtest.benchmark.page import measured_section, update_page
+from loadtest.benchmark.picture import draw
+from loadtest.benchmark.results import Entry, Results, UnreadableResults, read_results, write_results
+from loadtest.benchmark.session import take
+from loadtest.benchmark.settings import ROUNDS
+from loadtest.server_process import ServerDidNotStart
+from pasarela_server.errors import ServingError
 
-from loadtest.benchmark.server import server_rate
-from loadtest.benchmark.variant import Variant
-from loadtest.server_process import running_server
-
-CLIENTS = (1, 4, 16)
-ROOT = Path(__file__).parents[2]
-
-
-def arguments() -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="make benchmark ARGS=…",
-        description="Images per second of the bare engine, of the pipeline in process (encoded image to detections, "
-        "no gRPC) and of the server with 1, 4 and 16 clients on this same machine. Rounds go through all of them in "
-        "turn, so that a machine that drifts hits all alike; figures are medians over the rounds.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    parser.add_argument("--model-repository", type=Path, default=ROOT / "model_repository", help="models to measure")
-    parser.add_argument("--images", type=Path, default=ROOT / "docs/images/samples", help="folder with JPEG images")
-    parser.add_argument("--models", nargs="*", help="only these raw models")
-    parser.add_argument("--rounds", type=int, default=5, help="how often each figure is taken")
-    parser.add_argument("--seconds", type=float, default=3.0, help="how long one measurement takes")
-    parser.add_argument("--json", type=Path, help="write all measurements here, too")
-    return parser.parse_args()
+RESULTS, PAGE, PICTURE = "performance.json", "performance.md", "images/performance.svg"
 
 
-def measure(variants: list[Variant], images: list[Path], rounds: int, seconds: float, repository: Path) -> Figures:
-    """All figures of all variants, round by round."""
-    encoded = [path.read_bytes() for path in images]
-    figures = Figures()
-    steps = rounds * len(variants) * (2 + len(CLIENTS))
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        running_server(repository, Path(folder) / "server.log") as url,
-        tqdm(total=steps, desc="measuring", unit="figure") as bar,
-    ):
-        for _ in range(rounds):
-            for variant in variants:
-                figures.add(variant.name, "engine", variant.engine_rate(seconds))
-                bar.update()
-                figures.add(variant.name, "pipeline", variant.pipeline_rate(encoded, seconds))
-                bar.update()
-                for clients in CLIENTS:
-                    taken = server_rate(url, variant.name, clients, seconds, images)
-                    figures.add(variant.name, f"server_{clients}", taken.images_per_second)
-                    figures.add(variant.name, f"p50_ms_{clients}", taken.p50_ms)
-                    figures.add(variant.name, f"p99_ms_{clients}", taken.p99_ms)
-                    figures.add(variant.name, f"client_cores_{clients}", taken.client_cores)
-                    bar.update()
-                app = variant.benchmark_app_rate(seconds)
-                if app is not None:
-                    figures.add(variant.name, "benchmark_app", app)
-    return figures
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measures, or takes what was measured; writes; returns the exit code."""
+    parser = build_parser()
+    options = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    unfinished = (RUNS if options.output == DOCS else options.output) / "unfinished.json"
+    try:
+        if options.source is not None:
+            if not options.source.is_file():
+                parser.error(f"--from: there is no file {options.source}")
+            return publish(finished(read_results(options.source)), options.output)
+        images = _images(options, parser)
+        found = _measure(options, images, unfinished)
+        code = publish(found, options.output)
+        if code == 0:
+            unfinished.unlink(missing_ok=True)
+    except KeyboardInterrupt:
+        print(f"benchmark: stopped; what was taken is in {unfinished}", file=sys.stderr)
+        return 130
+    except (ChildFailed, ServerDidNotStart, NothingToMeasure, ServingError, UnreadableResults) as error:
+        print(f"benchmark: {error}", file=sys.stderr)
+        return 1
+    return code
 
 
-class Figures:
-    """Measurements by variant and quantity, one for each round."""
-
-    def __init__(self) -> None:
-        self.taken: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-
-    def add(self, variant: str, quantity: str, value: float) -> None:
-        """Notes one measurement."""
-        self.taken[variant][quantity].append(value)
-
-    def median(self, variant: str, quantity: str) -> float | None:
-        """The median over the rounds; None if it was not measured."""
-        values = self.taken[variant].get(quantity)
-        return statistics.median(values) if values else None
-
-    def ratio(self, variant: str, above: str, below: str) -> tuple[float, float, float]:
-        """Median, smallest and largest of the ratio of two quantities, taken round by round."""
-        pairs = zip(self.taken[variant][above], self.taken[variant][below], strict=True)
-        ratios = [a / b for a, b in pairs]
-        return statistics.median(ratios), min(ratios), max(ratios)
+def finished(results: Results) -> Results:
+    """The measurements that were taken to their end."""
+    return {name: entry for name, entry in results.items() if entry.complete}
 
 
-def table(figures: Figures, variants: list[Variant]) -> str:
-    """The figures as a person reads them (Markdown)."""
-    lines = [
-        "| images per second | benchmark_app | engine | in process | 1 client | 4 | 16 | ÷ in process | clients took |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for variant in variants:
-        columns = ["benchmark_app", "engine", "pipeline", *(f"server_{clients}" for clients in CLIENTS)]
-        medians = [figures.median(variant.name, column) for column in columns]
-        cells = ["–" if median is None else f"{median:.1f}" for median in medians]
-        middle, low, high = figures.ratio(variant.name, "server_16", "pipeline")
-        share = (figures.median(variant.name, "client_cores_16") or 0) / variant.cores
-        cells += [f"{middle:.2f} ({low:.2f}–{high:.2f})", f"{share:.1%} of the CPU"]
-        lines.append(f"| {variant.name} | {' | '.join(cells)} |")
-    lines += ["", "| latency, p50 / p99 in ms | 1 client | 4 clients | 16 clients |", "|---|---|---|---|"]
-    for variant in variants:
-        cells = [
-            f"{figures.median(variant.name, f'p50_ms_{n}'):.1f} / {figures.median(variant.name, f'p99_ms_{n}'):.1f}"
-            for n in CLIENTS
-        ]
-        lines.append(f"| {variant.name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+def publish(found: Results, output: Path) -> int:
+    """Puts measurements among those that were published before, and makes the page and the picture of them all.
+
+    Returns:
+        0; 1 if there is nothing to publish.
+    """
+    if not found:
+        print("benchmark: no measurement was taken to its end; there is nothing to write", file=sys.stderr)
+        return 1
+    if output == DOCS and (few := [name for name, entry in found.items() if _too_few(name, entry)]):
+        print(f"benchmark: {', '.join(few)}: fewer than {ROUNDS} rounds; docs/ is left as it is", file=sys.stderr)
+        found = {name: entry for name, entry in found.items() if name not in few}
+        if not found:
+            return 0
+    results = read_results(output / RESULTS) | found
+    picture = None
+    if "jpeg" in results:
+        draw(results["jpeg"].figures, output / PICTURE)
+        picture = PICTURE
+    write_results(output / RESULTS, results)
+    update_page(output / PAGE, measured_section(results, picture))
+    print(f"written: {output / PAGE}, {output / RESULTS}")
+    return 0
 
 
-def main() -> int:
-    """Measures and prints."""
-    options = arguments()
+def _too_few(name: str, entry: Entry) -> bool:
+    return entry.rounds < ROUNDS and not ALL[name].once
+
+
+def _measure(options: argparse.Namespace, images: list[Path], unfinished: Path) -> Results:
+    names = chosen(options)
+    chosen_settings = settings(options, images)
+    if options.model_repository is None and any(ALL[name].needs_models for name in names):
+        _make_repository(options.imgsz, chosen_settings.repository)
+    kept: Results = {}
+
+    def keep(name: str, entry: Entry) -> None:
+        kept[name] = entry
+        write_results(unfinished, kept)
+
+    write_results(unfinished, kept)
+    found = take([ALL[name] for name in names], chosen_settings, conditions(images), keep)
+    print("\n".join(measured_section(found).splitlines()[1:-1]))
+    unmet = [verdict.bar.what for verdict in verdicts(found) if verdict.met is False]
+    print(f"\nbars not met: {'; '.join(unmet) or 'none'}")
+    return found
+
+
+def _make_repository(imgsz: int, repository: Path) -> None:
+    command = [sys.executable, "-W", "ignore", "-m", "loadtest.benchmark.model"]
+    done = subprocess.run([*command, "--imgsz", str(imgsz), "--output", str(repository)], check=False)
+    if done.returncode != 0:
+        raise NothingToMeasure(f"the benchmark network could not be made at {imgsz} px; see above")
+
+
+def _images(options: argparse.Namespace, parser: argparse.ArgumentParser) -> list[Path]:
     images = sorted([*options.images.glob("*.jpg"), *options.images.glob("*.jpeg")])
     if not images:
-        print(f"no JPEG images in {options.images}; name a folder with --images", file=sys.stderr)
-        return 1
-    cores = len(os.sched_getaffinity(0))
-    folders = sorted(path for path in options.model_repository.iterdir() if path.is_dir())
-    wanted = [path for path in folders if not options.models or path.name in options.models]
-    variants = [variant for path in wanted if (variant := Variant.load(path, cores)) is not None]
-    if not variants:
-        print(f"no raw detector in {options.model_repository} can be measured here", file=sys.stderr)
-        return 1
-    print(f"{cores} cores, {platform.processor() or platform.machine()}, {len(images)} images, {options.rounds} rounds")
-    for variant in variants:
-        print(f"  {variant.name}: {variant.backend.description}")
-    figures = measure(variants, images, options.rounds, options.seconds, options.model_repository)
-    print(table(figures, variants))
-    if options.json:
-        options.json.write_text(json.dumps(figures.taken, indent=2) + "\n")
-    return 0
+        parser.error(f"no JPEG images in {options.images}; name a folder with --images")
+    return images
 
 
 if __name__ == "__main__":

@@ -1,94 +1,92 @@
-"""One raw model of the repository, loaded in this process as the server loads it."""
+"""One raw model of a repository, loaded in this process as the server loads it by default."""
 
 from __future__ import annotations
 
-import re
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from loadtest.benchmark.closed_loop import rate
 from pasarela_server.backends.base import Backend, BackendOptions, Session
-from pasarela_server.backends.loaders import load_backend
+from pasarela_server.backends.loaders import load_backend, loaders
+from pasarela_server.config.cores import available_cores
+from pasarela_server.config.plan import plan_load
 from pasarela_server.detection.image import decode_image
 from pasarela_server.detection.yolo import DetectOptions, YoloDetector
-from pasarela_server.errors import ServingError
+from pasarela_server.repository.desired import desire
+from pasarela_server.repository.files import list_files
+from pasarela_server.repository.scan import scan
+
+Step = Callable[[], None]
+
+
+class NotMeasurable(Exception):
+    """A model's folder holds no detector that can be loaded; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A raw model with the detector around it; `cores` sessions of one thread each, as the server chooses on a CPU."""
+    """A raw model, the detector around it, and as many sessions as the server would have."""
 
     name: str
     artefact: Path
+    kind: str
+    """The backend's name."""
     backend: Backend
     detector: YoloDetector
-    cores: int
+    sessions: tuple[Session, ...]
 
     @classmethod
-    def load(cls, folder: Path, cores: int) -> Variant | None:
-        """Loads the newest version in a model's folder; None if it is no raw detector that can run here."""
-        kinds = {"model.xml": "openvino", "model.onnx": "onnxruntime", "model.pt": "pytorch"}
-        versions = sorted((path for path in folder.iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
-        found = [
-            (versions[-1] / file, kind) for file, kind in kinds.items() if versions and (versions[-1] / file).exists()
-        ]
-        if not found:
-            return None
-        artefact, kind = found[0]
-        try:
-            backend = load_backend(kind, artefact, BackendOptions(instances=cores, threads=1))
-        except ServingError as error:
-            print(f"{folder.name} is left out: {error}", file=sys.stderr)
-            return None
+    def load(cls, folder: Path) -> Variant:
+        """Loads the newest version in a model's folder by the server's own plan.
+
+        Raises:
+            NotMeasurable: It is no raw detector.
+            ServingError: It cannot be loaded here.
+        """
+        found = {model.name: model for model in scan(folder.parent)}
+        desired = desire(found[folder.name])
+        if desired.is_detection:
+            raise NotMeasurable(f"{folder.name} runs another model")
+        version = desired.versions[max(desired.versions)]
+        artefacts = {name: loader.artefact for name, loader in loaders().items()}
+        plan = plan_load(
+            desired.written, desired.name, list_files(version), artefacts, available_cores(), desired.source
+        )
+        options = BackendOptions(
+            instances=plan.instance_count,
+            threads=plan.threads_per_instance,
+            parameters={**plan.parameters, **({"device": plan.device} if plan.device else {})},
+            input_names=plan.input_names,
+            output_names=plan.output_names,
+        )
+        backend = load_backend(plan.backend, version / plan.artefact, options)
         detector = YoloDetector.from_spec(backend.spec)
-        return None if detector is None else cls(folder.name, artefact, backend, detector, cores)
+        if detector is None:
+            raise NotMeasurable(f"{folder.name} is no detector")
+        sessions = tuple(backend.session() for _ in range(plan.instance_count))
+        return cls(folder.name, version / plan.artefact, plan.backend, backend, detector, sessions)
 
-    def engine_rate(self, seconds: float) -> float:
-        """Images per second of the network alone, on pixels that are ready."""
+    def network_step(self, session: Session) -> Step:
+        """One inference on a tensor that is ready: the server's backend without the server."""
         height, width = self.detector.image_size
-        pixels = np.full((1, 3, height, width), 0.5, np.float32)
+        tensor = np.full((self.detector.rows, 3, height, width), 0.5, self.detector.datatype.numpy)
 
-        def step(session: Session) -> Callable[[], None]:
-            return lambda: void(session.infer({self.detector.input_name: pixels}))
+        def step() -> None:
+            session.infer({self.detector.input_name: tensor})
 
-        return rate([step(self.backend.session()) for _ in range(self.cores)], seconds)
+        return step
 
-    def pipeline_rate(self, images: list[bytes], seconds: float) -> float:
-        """Images per second from encoded image to detections in this process: all that serving does but gRPC."""
+    def pipeline_step(self, session: Session, images: list[bytes], first: int) -> Step:
+        """One image, from its encoded bytes to its detections: all that serving does but gRPC."""
+        position = first
 
-        def step(session: Session, first: int) -> Callable[[], None]:
-            position = first
+        def step() -> None:
+            nonlocal position
+            position += 1
+            pixels, letterbox = self.detector.preprocess(decode_image(images[position % len(images)]))
+            output = session.infer({self.detector.input_name: pixels})[self.detector.output_name][0]
+            self.detector.postprocess(output, letterbox, DetectOptions())
 
-            def one() -> None:
-                nonlocal position
-                position += 1
-                pixels, letterbox = self.detector.preprocess(decode_image(images[position % len(images)]))
-                outputs = session.infer({self.detector.input_name: pixels})
-                output = outputs[self.detector.output_name][0]
-                void(self.detector.postprocess(output, letterbox, DetectOptions()))
-
-            return one
-
-        return rate([step(self.backend.session(), core) for core in range(self.cores)], seconds)
-
-    def benchmark_app_rate(self, seconds: float) -> float | None:
-        """The figure of OpenVINO's own benchmark_app with its throughput hint; None for other backends."""
-        tool = shutil.which("benchmark_app", path=str(Path(sys.executable).parent))
-        if tool is None or self.artefact.suffix != ".xml":
-            return None
-        height, width = self.detector.image_size
-        command = [tool, "-m", str(self.artefact), "-d", "CPU", "-hint", "throughput"]
-        command += ["-t", str(max(1, round(seconds))), "-shape", f"[1,3,{height},{width}]"]
-        printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        found = re.search(r"Throughput:\s*([\d.]+)", printed)
-        return float(found.group(1)) if found else None
-
-
-def void(_: object) -> None:
-    """Drops a result."""
+        return step

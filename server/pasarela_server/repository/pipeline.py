@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
@@ -20,6 +19,7 @@ from pasarela_server.errors import DeadlineExpired, InvalidRequest
 from pasarela_server.repository.image_line import ImageLine
 from pasarela_server.repository.relay import Relay
 from pasarela_server.repository.result import DetectOverrides, DetectResult, ImageSource
+from pasarela_server.scheduling.awaiting import Answers
 from pasarela_server.scheduling.batch import BatchAnswer
 from pasarela_server.tensor import Array
 
@@ -87,6 +87,7 @@ class DetectionPipeline:
         self._pool = pool
         self.defaults = defaults
         self.limits = limits
+        self._answers = Answers()
 
     async def detect(
         self, image: ImageSource, overrides: DetectOverrides, deadline_monotonic_s: float | None
@@ -130,7 +131,7 @@ class DetectionPipeline:
             else:
                 most = self.limits.max_waiting
                 line.enter(number, relay, self.model, deadline_monotonic_s, overrides.priority, most)
-            return await asyncio.wrap_future(relay.done)
+            return await self._answers.wait(relay.done)
 
     def _finish(
         self,

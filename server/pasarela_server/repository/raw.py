@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from concurrent.futures import Executor, Future
 from contextlib import nullcontext
@@ -20,6 +19,7 @@ from pasarela_server.repository.labels import metadata_labels
 from pasarela_server.repository.pipeline import DetectionPipeline, ImageLimits
 from pasarela_server.repository.result import DetectOverrides, DetectResult, ImageSource
 from pasarela_server.request import InferRequest, InferResponse, priority_of
+from pasarela_server.scheduling.awaiting import Answers
 from pasarela_server.scheduling.batch import BatchAnswer
 from pasarela_server.scheduling.scheduler import Scheduler
 from pasarela_server.tensor import Array, Tensor
@@ -69,6 +69,7 @@ class RawServable:
         self._images = ImageLine(
             config.name, scheduler.levels, scheduler.default_level, places, decoders, scheduler.outlook
         )
+        self._answers = Answers()
         self._outputs = {spec.name: spec.datatype for spec in config.outputs}
         self._labels = labels
         self._metadata_labels = metadata_labels(config.parameters.get("metadata", ""))
@@ -97,6 +98,11 @@ class RawServable:
     def images(self) -> ImageLine:
         """Where images wait for their turn."""
         return self._images
+
+    @property
+    def row_by_row(self) -> bool:
+        """Whether a batch is computed one row after the other, so that merging requests gains nothing."""
+        return self._backend.spec.row_by_row
 
     @property
     def waiting(self) -> int:
@@ -141,11 +147,11 @@ class RawServable:
             check_spatial(self._backend.spec, inputs)
         except InvalidRequest as error:
             raise InvalidRequest(f"model {self._config.name!r}: {error}") from error
-        answer = await asyncio.wrap_future(
+        answer = await self._answers.wait(
             self.submit(inputs, rows, request.deadline_monotonic_s, priority_of(request.parameters))
         )
         wanted = request.requested_outputs or tuple(self._outputs)
-        outputs = tuple(Tensor(name, self._outputs[name], answer.outputs[name]) for name in wanted)
+        outputs = tuple([Tensor(name, self._outputs[name], answer.outputs[name]) for name in wanted])
         return InferResponse(self._config.name, self._version, outputs, request.id, answer.timings)
 
     def submit(

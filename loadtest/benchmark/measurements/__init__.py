@@ -1,0 +1,1 @@
+"""What `make benchmark` measures, one module each."""
