@@ -38,7 +38,7 @@ BOUNDS_S = (
     *(0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
-_TOGETHER = 128
+TOGETHER = 128
 """Requests that are sorted at a time: it must not hold up the event loop."""
 _BOUNDS_NS = np.array([round(bound_s * 1e9) for bound_s in BOUNDS_S])
 _COLUMNS = np.arange(len(STAGES)) * (len(BOUNDS_S) + 1)
@@ -60,6 +60,11 @@ class StageTimes:
         self._rows: _Counts = np.zeros(len(ROWS) + 1, np.int64)
         self._sum_rows = 0
 
+    @property
+    def unsorted(self) -> int:
+        """Requests that only have left their timings: few, however many come."""
+        return len(self._fresh)
+
     def add(self, duration_ns: int, timings: Timings) -> None:
         """Counts a request.
 
@@ -68,7 +73,7 @@ class StageTimes:
             timings: A stage of 0 was not passed, and is not counted.
         """
         self._fresh.append((duration_ns, timings))
-        if len(self._fresh) >= _TOGETHER:
+        if len(self._fresh) >= TOGETHER:
             with self._lock:
                 self._sort()
 
