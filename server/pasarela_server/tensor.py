@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,12 +33,12 @@ class DataType(enum.Enum):
     BYTES = "BYTES"
     """Elements of any length; held as an object array of `bytes`."""
 
-    @property
+    @functools.cached_property
     def numpy(self) -> np.dtype[Any]:
         """The NumPy type that holds elements of this type (little-endian, as on the wire)."""
         return _NUMPY[self]
 
-    @property
+    @functools.cached_property
     def itemsize(self) -> int | None:
         """Bytes per element; None for BYTES, whose elements differ in length."""
         return None if self is DataType.BYTES else self.numpy.itemsize

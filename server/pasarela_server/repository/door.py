@@ -21,19 +21,23 @@ def check_request(config: ModelConfig, request: InferRequest) -> int:
     """
     model = f"model {config.name!r}"
     _check_names(model, config.inputs, request.inputs)
-    offered = [spec.name for spec in config.outputs]
-    for name in request.requested_outputs:
-        if name not in offered:
-            raise InvalidRequest(f"{model} has no output {name!r}; it has {_names(offered)}")
+    if request.requested_outputs:
+        offered = [spec.name for spec in config.outputs]
+        for name in request.requested_outputs:
+            if name not in offered:
+                raise InvalidRequest(f"{model} has no output {name!r}; it has {_names(offered)}")
     by_name = {tensor.name: tensor for tensor in request.inputs}
+    batched = config.max_batch_size > 0
     for spec in config.inputs:
-        _check_tensor(model, spec, by_name[spec.name], batched=config.max_batch_size > 0)
-    return _rows(model, config, request.inputs) if config.max_batch_size > 0 else 1
+        _check_tensor(model, spec, by_name[spec.name], batched=batched)
+    return _rows(model, config, request.inputs) if batched else 1
 
 
 def _check_names(model: str, specs: Sequence[TensorSpec], tensors: Sequence[Tensor]) -> None:
     expected = [spec.name for spec in specs]
     came = [tensor.name for tensor in tensors]
+    if came == expected:
+        return  # a configuration names each of its inputs once
     for name in came:
         if name not in expected:
             raise InvalidRequest(f"{model} has no input {name!r}; it has {_names(expected)}")
@@ -49,21 +53,30 @@ def _check_tensor(model: str, spec: TensorSpec, tensor: Tensor, *, batched: bool
     if tensor.datatype is not spec.datatype:
         raise InvalidRequest(f"{what} must be {spec.datatype.value}, got {tensor.datatype.value}")
     shape = tensor.array.shape
-    wrong_rank = len(shape) != len(spec.shape)
-    if wrong_rank or any(size != fixed for size, fixed in zip(shape, spec.shape, strict=True) if fixed != -1):
+    if not _fits(shape, spec.shape):
         first = ", the first dimension being the batch" if batched else ""
         raise InvalidRequest(f"{what} must have shape {list(spec.shape)}{first}, got {list(shape)}")
     if 0 in shape:
         raise InvalidRequest(f"{what} has shape {list(shape)}, which holds no element; every size must be at least 1")
 
 
+def _fits(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    if len(shape) != len(wanted):
+        return False
+    for size, fixed in zip(shape, wanted, strict=True):  # noqa: SIM110 - a generator costs more than the loop
+        if fixed not in (-1, size):
+            return False
+    return True
+
+
 def _rows(model: str, config: ModelConfig, tensors: Sequence[Tensor]) -> int:
-    rows: dict[str, int] = {tensor.name: tensor.array.shape[0] for tensor in tensors}
-    first, count = next(iter(rows.items()))
-    for name, other in rows.items():
-        if other != count:
+    first, *others = tensors
+    count: int = first.array.shape[0]
+    for other in others:
+        if other.array.shape[0] != count:
             raise InvalidRequest(
-                f"{model}: all inputs must have the same batch size, got {count} for {first!r} and {other} for {name!r}"
+                f"{model}: all inputs must have the same batch size, got {count} for {first.name!r} and "
+                f"{other.array.shape[0]} for {other.name!r}"
             )
     if count > config.max_batch_size:
         raise InvalidRequest(f"{model} takes batches of at most {config.max_batch_size}, got {count}")

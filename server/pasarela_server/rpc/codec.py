@@ -28,7 +28,6 @@ from pasarela_server.tensor import DataType, Tensor
 _CROWD = 1024
 _ALL_PLAIN: Mapping[str, Delivery] = MappingProxyType({})
 _Input = pb.ModelInferRequest.InferInputTensor
-_Output = pb.ModelInferResponse.InferOutputTensor
 
 
 def _no_labels(_output: str) -> tuple[str, ...]:
@@ -171,24 +170,24 @@ def encode_response(
     message.model_name = response.model_name
     message.model_version = str(response.model_version)
     message.id = response.id
-    message.outputs.extend([output for output, _ in delivered])
-    return [contents for _, contents in delivered]
+    for tensor, (datatype, shape, contents, placement) in zip(response.outputs, delivered, strict=True):
+        output = message.outputs.add(name=tensor.name, datatype=datatype.value, shape=shape)
+        if placement is not None:
+            for name, parameter in describe_placement(placement, len(contents)).items():
+                output.parameters[name].CopyFrom(parameter)
+    return [contents if placement is None else b"" for _, _, contents, placement in delivered]
 
 
 def _deliver(
     model_name: str, tensor: Tensor, delivery: Delivery, labels: Labels, *, batched: bool
-) -> tuple[_Output, Contents]:
-    """What is said of an output, and its raw contents."""
-    datatype, array = tensor.datatype, tensor.array
+) -> tuple[DataType, tuple[int, ...], Contents, Placement | None]:
+    """What is said of an output, its contents, and where these have been put; None if they are to be sent."""
+    datatype, array, placement = tensor.datatype, tensor.array, delivery.placement
     where = f"model '{model_name}', output '{tensor.name}'"
     if delivery.classes:
         array = classify(where, datatype, array, delivery.classes, labels(tensor.name), batched=batched)
         datatype = DataType.BYTES
-    output = _Output(name=tensor.name, datatype=datatype.value, shape=array.shape)
     contents = view_raw(datatype, array)
-    if delivery.placement is None:
-        return output, contents
-    delivery.placement.write(where, contents)
-    for name, parameter in describe_placement(delivery.placement, len(contents)).items():
-        output.parameters[name].CopyFrom(parameter)
-    return output, b""
+    if placement is not None:
+        placement.write(where, contents)
+    return datatype, array.shape, contents, placement
