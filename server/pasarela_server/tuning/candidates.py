@@ -81,12 +81,12 @@ def _defaults(subject: Subject) -> tuple[Candidate, ...]:
 def _on_cpu(subject: Subject) -> tuple[Candidate, ...]:
     counts = cpu_instances(subject.cores, leaves_cores=subject.detects)
     ways = [Candidate(instances=count) for count in counts]
-    if subject.max_batch_size > 1:
+    if subject.max_batch_size > 1 and not subject.row_by_row:
         rows = min(subject.max_batch_size, _CPU_ROWS)
         merge = Merge(preferred_rows=0 if rows == subject.max_batch_size else rows)
         ways += [Candidate(instances=count, merge=merge) for count in dict.fromkeys((counts[0], counts[-1]))]
-        if subject.merge.on and subject.merge_may_go:
-            ways += [Candidate(instances=count, merge=Merge(on=False)) for count in counts]
+    if subject.merge.on and subject.merge_may_go:
+        ways += [Candidate(instances=count, merge=Merge(on=False)) for count in counts]
     return tuple(ways)
 
 

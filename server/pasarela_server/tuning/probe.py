@@ -18,12 +18,14 @@ import cv2
 
 from pasarela_server.backends.loaders import loaders
 from pasarela_server.config.pbtxt import parse_model_config
+from pasarela_server.config.server import default_cache
 from pasarela_server.errors import BackendMissing, InvalidModel, ServingError
 from pasarela_server.repository.desired import desire
 from pasarela_server.repository.edit import find_model
 from pasarela_server.repository.load import load_raw
 from pasarela_server.repository.pipeline import ImageLimits
 from pasarela_server.repository.raw import RawServable
+from pasarela_server.scheduling.cores import CoreBudget
 from pasarela_server.tuning.closed_loop import Send, drive
 from pasarela_server.tuning.measurement import Slice
 from pasarela_server.tuning.orders import Failed, Job, Load, Loaded, Measure
@@ -82,13 +84,28 @@ def _serving(load: Load) -> Iterator[tuple[Send, Subject]]:
     if folder is None:
         raise InvalidModel(f"model {job.model!r} has no version {job.version} any more")
     with ThreadPoolExecutor(job.cpu_threads, thread_name_prefix="images") as pool:
-        loaded = load_raw(desired, job.version, folder, loaders(), job.cpu_threads, pool, ImageLimits())
+        loaded = load_raw(
+            desired,
+            job.version,
+            folder,
+            loaders(),
+            job.cpu_threads,
+            pool,
+            ImageLimits(),
+            budget=CoreBudget(job.cpu_threads),
+            cache_folder=default_cache(),
+        )
         with closing(loaded.servable) as servable:
             if not isinstance(servable, RawServable):
                 raise InvalidModel(f"model {job.model!r} runs another model; tune that one")
             detects = servable.detector is not None and not job.tensors
             subject = describe_subject(
-                desired.written, servable.config, servable.description, detects=detects, cores=job.cpu_threads
+                desired.written,
+                servable.config,
+                servable.description,
+                detects=detects,
+                row_by_row=servable.row_by_row,
+                cores=job.cpu_threads,
             )
             yield (_images(servable, job) if detects else send_tensors(servable, desired)), subject
 

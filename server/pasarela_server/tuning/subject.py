@@ -27,6 +27,8 @@ class Subject:
     instances: int
     threads: int
     """Of each instance."""
+    row_by_row: bool = False
+    """Whether a batch is computed one row after the other."""
     max_batch_size: int
     """0: it has no batch dimension."""
     merge: Merge
@@ -44,7 +46,7 @@ class Subject:
 
 
 def describe_subject(
-    written: WrittenConfig, config: ModelConfig, description: str, *, detects: bool, cores: int
+    written: WrittenConfig, config: ModelConfig, description: str, *, detects: bool, row_by_row: bool, cores: int
 ) -> Subject:
     """Reads a subject off a loaded model.
 
@@ -53,6 +55,7 @@ def describe_subject(
         config: The configuration in force.
         description: Of its backend.
         detects: Whether images will be sent to it.
+        row_by_row: Whether a batch is computed one row after the other.
         cores: Planned with.
     """
     batching = config.dynamic_batching
@@ -65,6 +68,7 @@ def describe_subject(
         cores=cores,
         instances=config.instance_count,
         threads=config.threads_per_instance,
+        row_by_row=row_by_row,
         max_batch_size=config.max_batch_size,
         merge=_merge(batching),
         precision=config.parameters.get("precision", ""),

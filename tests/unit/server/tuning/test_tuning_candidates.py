@@ -43,6 +43,13 @@ ROWS = [
         "merging on a CPU is tried with few rows only",
     ),
     (
+        subject(row_by_row=True),
+        (),
+        (),
+        [Candidate(instances=1)],
+        "where a batch is computed row by row, merging is not tried",
+    ),
+    (
         subject(max_batch_size=4),
         (),
         (),
