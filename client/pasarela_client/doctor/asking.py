@@ -125,6 +125,7 @@ def read_setup(config: model_config_pb2.ModelConfig, metadata: pb.ModelMetadataR
         inputs=tuple(TensorSpec(spec.name, spec.datatype, tuple(spec.shape)) for spec in metadata.inputs),
         below=parameters.get("model", ""),
         below_version=parameters.get("model_version", ""),
+        jpeg_margin=parameters.get("jpeg_margin", ""),
     )
 
 

@@ -45,6 +45,8 @@ class Setup:
     """The model that it runs, if it does not compute itself."""
     below_version: str = ""
     """Which version of it; empty for the highest that is ready."""
+    jpeg_margin: str = ""
+    """The parameter that lets large JPEGs be decoded smaller; empty if it is not written."""
 
     @property
     def merges(self) -> bool:

@@ -144,12 +144,18 @@ def decoding_dominates(facts: Facts) -> Finding | None:
         return None
     size = next((spec.shape[-1] for spec in facts.runs.inputs if spec.shape and spec.shape[-1] > 3), 0)
     needed = f"; the network looks at {size} pixels" if size else ""
+    smaller = (
+        ', or let the server decode them smaller: `parameters { key: "jpeg_margin" value { string_value: "2" } }` in '
+        f"the config.pbtxt of '{facts.asked.name}' (at least twice what the network sees; measure the accuracy)"
+        if facts.asked.backend == "detection" and not facts.asked.jpeg_margin
+        else ""
+    )
     return Finding(
         "decoding-dominates",
         Severity.ADVICE,
         f"decoding and letterboxing take {share:.0%} of an image's time ({facts.mean_ms(*stages):.1f} ms)",
         f"large pictures are decoded and then made small{needed}",
-        "send JPEGs of about the network's size (they are decoded fastest), or pixels that are decoded already",
+        f"send JPEGs of about the network's size, or pixels that are decoded already{smaller}",
     )
 
 

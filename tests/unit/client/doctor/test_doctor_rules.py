@@ -484,6 +484,20 @@ def test_figures_are_in_what_was_seen() -> None:
     assert "pasarela-server tune --model raw" in finding.change
 
 
+@pytest.mark.parametrize(
+    ("asked", "advised"),
+    [
+        pytest.param(DETECTION, True, id="the server could decode smaller"),
+        pytest.param(replace(DETECTION, jpeg_margin="2"), False, id="it does already"),
+        pytest.param(setup(), False, id="a raw model has no such parameter"),
+    ],
+)
+def test_decoding_smaller_is_advised_where_a_parameter_does_it(asked: Setup, advised: bool) -> None:
+    finding = spending.decoding_dominates(facts(asked=asked, probes=probes(decode=60, letterbox=5, infer=30)))
+    assert finding is not None
+    assert ("jpeg_margin" in finding.change) is advised
+
+
 def test_the_worst_comes_first_and_nothing_known_is_no_failure() -> None:
     known = facts(NOT_MERGING, watched(request_ms=800, queue_ms=600, infer_ms=190, batches=BUSY, failed=1))
     severities = [list(Severity).index(finding.severity) for finding in diagnose(known)]
