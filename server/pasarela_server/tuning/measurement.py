@@ -88,6 +88,15 @@ def points(slices: Iterable[Slice]) -> tuple[Point, ...]:
     return tuple(pool(by_clients[clients]) for clients in sorted(by_clients))
 
 
+def swing(slices: Sequence[Slice]) -> tuple[float, float]:
+    """The lowest and the highest throughput of single slices under the load that was measured most; (0, 0) for none."""
+    by_clients: dict[int, list[float]] = {}
+    for each in slices:
+        by_clients.setdefault(each.clients, []).append(each.completed / each.seconds)
+    most = max(by_clients.values(), key=len, default=[0.0])
+    return min(most), max(most)
+
+
 def to_json(measured: Slice) -> dict[str, Any]:
     """A slice as JSON holds it."""
     return asdict(measured)

@@ -18,6 +18,9 @@ from pasarela_server.tuning.search import Found
 from pasarela_server.tuning.subject import Subject
 from pasarela_server.tuning.wording import describe, milliseconds, rate, times
 
+_STEADY = 1.3
+"""The highest over the lowest throughput of single slices, up to which a machine is left to itself."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
@@ -85,14 +88,18 @@ class Report:
             "|---|---|---|---|---|---|---|---|",
             *(self._row(candidate) for candidate in self._ranked()),
             "",
-            "Each at the load where it does best. *÷ as it is*: median and spread of the interleaved repeats.",
+            (
+                "Each at the load where it does best. *÷ as it is*: over what was measured in turns with it; median and "
+                "spread of the repeats at the end, else the last round."
+            ),
             "",
         ]
         lines += ["Latency against throughput, of everything measured:", ""]
         lines += ["| p99 ms | " + unit + "/s | clients | settings |", "|---|---|---|---|", *self._frontier(), ""]
         failures = [f"- {self._name(candidate)}: {reason}" for candidate, reason in self.found.failures.items()]
         lines += ["Could not be measured:", "", *failures, ""] if failures else []
-        lines += [*(f"- {remark}" for remark in self.remarks), ""] if self.remarks else []
+        remarks = [*self.remarks, *self._doubts(unit)]
+        lines += [*(f"- {remark}" for remark in remarks), ""] if remarks else []
         return "\n".join(lines)
 
     def outcome(self) -> dict[str, Any]:
@@ -128,6 +135,18 @@ class Report:
         """Everything that was measured, in words, the configuration as it is first."""
         return {candidate: self._name(candidate) for candidate in dict.fromkeys((BASELINE, *self._ranked()))}
 
+    def _doubts(self, unit: str) -> list[str]:
+        """What the machine did to the figures."""
+        low, high = self.found.swing
+        if high <= _STEADY * low or not low:
+            return []
+        return [
+            (
+                f"Under one load the configuration as it is gave {rate(low)} to {rate(high)} {unit} a second: the machine "
+                "did other work meanwhile. Ratios may be read, single figures not."
+            )
+        ]
+
     def _name(self, candidate: Candidate) -> str:
         words = describe(candidate, self.subject)
         if candidate == BASELINE:
@@ -162,9 +181,12 @@ class Report:
         if candidate == BASELINE:
             return "1"
         ratios = () if verdict is None else verdict.ratios.get(candidate, ())
-        if not ratios:
+        if ratios:
+            return f"{times(statistics.median(ratios))} ({times(min(ratios))}–{times(max(ratios))})"
+        if candidate not in self.found.ratios:
             return "–"
-        return f"{times(statistics.median(ratios))} ({times(min(ratios))}–{times(max(ratios))})"
+        number, ratio = self.found.ratios[candidate]
+        return f"{times(ratio)}, round {number}"
 
     def _frontier(self) -> list[str]:
         owners = {point: candidate for candidate, found in self.found.measured.items() for point in found}

@@ -10,7 +10,7 @@ from typing import Protocol
 from pasarela_server.tuning.candidate import BASELINE, Candidate
 from pasarela_server.tuning.halving import Standing, Verdict, judge, standing, survivors
 from pasarela_server.tuning.journal import Journal, Sitting
-from pasarela_server.tuning.measurement import Point, Slice, points
+from pasarela_server.tuning.measurement import Point, Slice, points, swing
 from pasarela_server.tuning.operating import fastest, operating_point
 from pasarela_server.tuning.schedule import Schedule
 
@@ -50,6 +50,11 @@ class Found:
     """Of each candidate that could be measured, and of the baseline: a point for each load."""
     failures: Mapping[Candidate, str] = field(default_factory=dict)
     """Why the others could not."""
+    ratios: Mapping[Candidate, tuple[int, float]] = field(default_factory=dict)
+    """Of each candidate: the last round that it was in, from 1, and its worth there over the configuration as it is."""
+    swing: tuple[float, float] = (0.0, 0.0)
+    """The lowest and the highest throughput of the configuration as it is in single slices under one load: all that
+    lies between is the machine's doing."""
 
     @property
     def choice(self) -> Candidate:
@@ -84,6 +89,7 @@ class Search:
         self._on_slice = on_slice
         self._slices: dict[Candidate, list[Slice]] = {}
         self._failures: dict[Candidate, str] = {}
+        self._ratios: dict[Candidate, tuple[int, float]] = {}
 
     def run(self, baseline: Measured, candidates: Sequence[Candidate], kept: Sequence[Candidate] = ()) -> Found:
         """Searches.
@@ -108,7 +114,8 @@ class Search:
         others = dict.fromkeys((*(each for each in kept if each not in self._failures), *staying))
         verdict = self._confirm((BASELINE, *others), baseline)
         measured = {candidate: points(slices) for candidate, slices in self._slices.items()}
-        return Found(verdict, measured, dict(self._failures))
+        swung = swing(self._slices.get(BASELINE, ()))
+        return Found(verdict, measured, dict(self._failures), dict(self._ratios), swung)
 
     def _round(self, number: int, staying: Sequence[Candidate], baseline: Measured) -> dict[Candidate, Standing]:
         standings: dict[Candidate, Standing] = {}
@@ -118,6 +125,7 @@ class Search:
             if sitting.failure is None:
                 mine, its = (points(sitting.slices[each]) for each in (candidate, BASELINE))
                 standings[candidate] = standing(mine, its, self._target_ms)
+                self._ratios[candidate] = number + 1, standings[candidate].ratio
         return standings
 
     def _alone(self, baseline: Measured) -> Sitting:

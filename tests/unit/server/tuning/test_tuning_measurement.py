@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pasarela_server.tuning.measurement import Point, from_json, points, pool, thin, to_json
+from pasarela_server.tuning.measurement import Point, from_json, points, pool, swing, thin, to_json
 from pasarela_server.tuning.operating import fastest, frontier, operating_point
 from tests.unit.server.tuning.tuned import a_slice
 
@@ -52,6 +52,11 @@ def test_thinned_latencies_keep_order_and_extremes(latencies: list[float]) -> No
     assert len(kept) <= 1000
     assert list(kept) == sorted(kept)
     assert (kept[0], kept[-1]) == (round(min(latencies), 3), round(max(latencies), 3))
+
+
+def test_by_how_much_a_machine_swings() -> None:
+    assert swing([a_slice(1, 500), a_slice(4, 100), a_slice(4, 150), a_slice(4, 120)]) == (100, 150)
+    assert swing([]) == (0, 0)
 
 
 def test_a_slice_comes_back_from_json() -> None:

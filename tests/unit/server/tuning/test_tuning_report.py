@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -48,7 +49,14 @@ def report(found: Found, **changes: Any) -> Report:
     return Report(**{**usual, **changes})
 
 
-WON = Found(Verdict(ONE, "better", {ONE: (1.2, 1.3, 1.25)}), MEASURED, {Candidate(instances=9): "no memory"})
+MERGED = Candidate(instances=2, merge=Merge())
+WON = Found(
+    Verdict(ONE, "better", {ONE: (1.2, 1.3, 1.25)}),
+    MEASURED,
+    {Candidate(instances=9): "no memory"},
+    {ONE: (2, 1.2), MERGED: (1, 0.75)},
+    (40.0, 45.0),
+)
 
 
 def test_the_page_says_by_how_much() -> None:
@@ -60,9 +68,18 @@ def test_the_page_says_by_how_much() -> None:
     ) in page
     assert "| **1 instance of 2 threads** | 4 | 50.0 | 45.0 | 90.0 | 12.0 | 250 | 1.25 (1.20–1.30) |" in page
     assert "| as it is (2 instances of 1 thread) | 4 | 40.0 | 55.0 | 110.0 | 12.0 | 250 | 1 |" in page
-    assert "| 2 instances of 1 thread, merged up to 8 rows | 4 | 30.0 | refused | refused | 12.0 | 250 | – |" in page
+    assert (
+        "| 2 instances of 1 thread, merged up to 8 rows | 4 | 30.0 | refused | refused | 12.0 | 250 | 0.75, round 1 |"
+        in page
+    )
     assert "- 9 instances of 1 thread: no memory" in page
     assert "- something was left out" in page
+
+
+def test_a_machine_that_did_other_work_is_told() -> None:
+    assert "other work" not in report(WON).page()
+    unsteady = report(replace(WON, swing=(10.0, 31.0))).page()
+    assert "the configuration as it is gave 10.0 to 31.0 images a second: the machine did other work" in unsteady
 
 
 def test_what_misses_the_target_is_shown_at_its_lowest_latency() -> None:

@@ -50,6 +50,9 @@ def test_the_best_is_found_and_confirmed() -> None:
     assert found.verdict is not None
     assert found.verdict.ratios[found.choice] == pytest.approx((1.3,) * 7)
     assert bench.open_now == 0
+    assert found.swing == (100, 100)
+    assert found.ratios[Candidate(instances=5)] == (4, pytest.approx(1.3))
+    assert found.ratios[Candidate(instances=1)] == (1, pytest.approx(0.9))
 
 
 def test_rounds_halve_and_slices_grow() -> None:
