@@ -18,6 +18,9 @@ from pasarela_server.tuning.search import Found
 from pasarela_server.tuning.subject import Subject
 from pasarela_server.tuning.wording import describe, milliseconds, rate, times
 
+_HOW_TO_READ = """\
+Each at the load where it does best. *÷ as it is*: over what was measured in turns with it; median and spread of the
+repeats at the end, else the last round."""
 _STEADY = 1.3
 """The highest over the lowest throughput of single slices, up to which a machine is left to itself."""
 
@@ -88,10 +91,7 @@ class Report:
             "|---|---|---|---|---|---|---|---|",
             *(self._row(candidate) for candidate in self._ranked()),
             "",
-            (
-                "Each at the load where it does best. *÷ as it is*: over what was measured in turns with it; median and "
-                "spread of the repeats at the end, else the last round."
-            ),
+            _HOW_TO_READ,
             "",
         ]
         lines += ["Latency against throughput, of everything measured:", ""]
@@ -140,12 +140,11 @@ class Report:
         low, high = self.found.swing
         if high <= _STEADY * low or not low:
             return []
-        return [
-            (
-                f"Under one load the configuration as it is gave {rate(low)} to {rate(high)} {unit} a second: the machine "
-                "did other work meanwhile. Ratios may be read, single figures not."
-            )
-        ]
+        told = (
+            f"Under one load the configuration as it is gave {rate(low)} to {rate(high)} {unit} a second: "
+            "the machine did other work meanwhile. Ratios may be read, single figures not."
+        )
+        return [told]
 
     def _name(self, candidate: Candidate) -> str:
         words = describe(candidate, self.subject)
