@@ -12,7 +12,8 @@ from pathlib import Path
 from pasarela_server.backends.base import ArtefactSpec, BackendLoader, BackendOptions
 from pasarela_server.config.complete import complete, default_max_batch_size
 from pasarela_server.config.model import BatchingConfig, InstanceKind, ModelConfig
-from pasarela_server.config.plan import plan_load
+from pasarela_server.config.pbtxt import WrittenConfig
+from pasarela_server.config.plan import LoadPlan, plan_load
 from pasarela_server.config.warmup import read_warmup
 from pasarela_server.detection.yolo import YoloDetector
 from pasarela_server.errors import InvalidModel
@@ -63,15 +64,7 @@ def load_raw(
     artefacts = {name: loader.artefact for name, loader in loaders.items()}
     files = list_files(folder)
     plan = plan_load(desired.written, desired.name, files, artefacts, cpu_threads, desired.source)
-    options = BackendOptions(
-        instances=plan.instance_count,
-        threads=plan.threads_per_instance,
-        parameters={**plan.parameters, **({"device": plan.device} if plan.device else {})},
-        input_names=plan.input_names,
-        output_names=plan.output_names,
-        cache_folder=cache_folder,
-        max_rows=max(desired.written.max_batch_size, 0) or default_max_batch_size(plan.instance_kind),
-    )
+    options = backend_options(plan, desired.written, cache_folder)
     on_gpu = plan.instance_kind is InstanceKind.GPU
     with ExitStack() as undo:
         backend = loaders[plan.backend].load(folder / plan.artefact, options)
@@ -108,6 +101,25 @@ def load_raw(
         undo.pop_all()
     servable = RawServable(config, number, backend, scheduler, detector, pool, limits, labels, cpu_threads)
     return Loaded(servable, (backend.description, *completed.decisions, warm, _detects(detector)))
+
+
+def backend_options(plan: LoadPlan, written: WrittenConfig, cache_folder: Path | None = None) -> BackendOptions:
+    """How a backend is told to open a model's artefact. Pure.
+
+    Args:
+        plan: What was decided before the artefact is opened.
+        written: The model's configuration.
+        cache_folder: Where backends may keep compiled models.
+    """
+    return BackendOptions(
+        instances=plan.instance_count,
+        threads=plan.threads_per_instance,
+        parameters={**plan.parameters, **({"device": plan.device} if plan.device else {})},
+        input_names=plan.input_names,
+        output_names=plan.output_names,
+        cache_folder=cache_folder,
+        max_rows=max(written.max_batch_size, 0) or default_max_batch_size(plan.instance_kind),
+    )
 
 
 def batching_policy(config: ModelConfig) -> BatchingPolicy:
