@@ -10,10 +10,10 @@ PROJECTS := $(wildcard */pyproject.toml) constraints.txt
 ARGS ?=
 PEERS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pasarela-peers
 
-.PHONY: help setup serve test lint format proto benchmark compatibility conversion exports loadtest peers train docs clean
+.PHONY: help setup serve test lint format proto benchmark benchmark-peers compatibility conversion exports loadtest peers train docs clean
 
 help:  ## list these commands
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/.serve: $(PROJECTS)
 	@echo "Installing what serving on a CPU needs into .venv (OpenVINO, ONNX Runtime; about a minute) …"
@@ -50,8 +50,12 @@ format: .venv/.dev  ## put the code into the project's format
 proto: .venv/.dev  ## regenerate the stubs in proto/pasarela_proto/
 	PYTHON=$(BIN)/python proto/generate.sh
 
-benchmark: .venv/.dev  ## bare engine, in-process pipeline and server, for each variant (minutes)
+benchmark: .venv/.dev  ## bare engine, pipeline in process and server; writes docs/performance.md (half an hour; ARGS="--help")
 	$(BIN)/python -m loadtest.benchmark $(ARGS)
+
+benchmark-peers: .venv/.dev  ## the same images sent to Triton and MLServer, which it installs outside the project (2 GB)
+	@loadtest/peers/setup.sh $(PEERS)
+	PEERS=$(PEERS) $(BIN)/python -m loadtest.benchmark --only peers peers-raw $(ARGS)
 
 conversion: .venv/.dev  ## time the conversion of 200,000 annotation files against a plain reader (minutes)
 	$(BIN)/python -m pasarela_training.dataset.benchmark --files 200000 --rounds 1 --folder runs/conversion $(ARGS)

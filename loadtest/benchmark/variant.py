@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pasarela_server.backends.base import Backend, BackendOptions, Session
+from pasarela_server.backends.base import Backend, Session
 from pasarela_server.backends.loaders import load_backend, loaders
 from pasarela_server.config.cores import available_cores
 from pasarela_server.config.plan import plan_load
@@ -16,6 +16,7 @@ from pasarela_server.detection.image import decode_image
 from pasarela_server.detection.yolo import DetectOptions, YoloDetector
 from pasarela_server.repository.desired import desire
 from pasarela_server.repository.files import list_files
+from pasarela_server.repository.load import backend_options
 from pasarela_server.repository.scan import scan
 
 Step = Callable[[], None]
@@ -54,14 +55,7 @@ class Variant:
         plan = plan_load(
             desired.written, desired.name, list_files(version), artefacts, available_cores(), desired.source
         )
-        options = BackendOptions(
-            instances=plan.instance_count,
-            threads=plan.threads_per_instance,
-            parameters={**plan.parameters, **({"device": plan.device} if plan.device else {})},
-            input_names=plan.input_names,
-            output_names=plan.output_names,
-        )
-        backend = load_backend(plan.backend, version / plan.artefact, options)
+        backend = load_backend(plan.backend, version / plan.artefact, backend_options(plan, desired.written))
         detector = YoloDetector.from_spec(backend.spec)
         if detector is None:
             raise NotMeasurable(f"{folder.name} is no detector")

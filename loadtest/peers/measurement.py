@@ -50,7 +50,9 @@ def prepare_images(bench: Bench) -> Sequence[Step]:
     bench.note(f"Triton runs with {package_versions('triton', packages)}")
     bench.note(f"MLServer runs with {package_versions('mlserver', packages)}")
     bench.note("the same ModelInfer requests go to all: one image each, as a BYTES tensor; the same load generator")
-    return [step for name, (one, request) in rows.items() for step in _image_steps(bench, name, one, request)]
+    steps = [step for name, (one, request) in rows.items() for step in _image_steps(bench, name, one, request)]
+    servers = {one.pid: (name, one) for name, (one, _) in reversed(rows.items())}
+    return [*steps, *(_idle_step(name, one) for name, one in servers.values())]
 
 
 def prepare_tensors(bench: Bench) -> Sequence[Step]:
@@ -91,14 +93,20 @@ def _image_steps(bench: Bench, name: str, server: StartedServer, request: dict[s
             load, cores = bench.closed_load(server, request, clients)
             add_load(figures, name, f"images_{clients}", load, cores)
 
-        return Step(f"{name}, {clients} clients", take)
+        return Step(f"{name}, clients: {clients}", take)
 
-    def idle(figures: Figures) -> None:
+    return [sent(SATURATED), sent(1)]
+
+
+def _idle_step(name: str, server: StartedServer) -> Step:
+    """What a server takes of the cores while others get load, which would be unfair to them."""
+
+    def take(figures: Figures) -> None:
         with CoresOf(server.pid) as cores:
             time.sleep(_IDLE_S)
         figures.add(name, "idle_cores", cores.busy)
 
-    return [sent(SATURATED), sent(1), Step(f"{name}, idle", idle)]
+    return Step(f"{name}, idle", take)
 
 
 def _triton(bench: Bench, set_ups: Sequence[SetUp], variant: MeasuredVariant) -> StartedServer:

@@ -33,7 +33,7 @@ def peers_folder() -> Path:
 
 @contextlib.contextmanager
 def triton(repository: Path, models: Sequence[str], log: Path) -> Iterator[StartedServer]:
-    """The real tritonserver with its Python backend; models import `pipeline`.
+    """The real tritonserver with its Python backend.
 
     Raises:
         PeerMissing: It is not installed.
@@ -47,7 +47,7 @@ def triton(repository: Path, models: Sequence[str], log: Path) -> Iterator[Start
         **os.environ,
         "LD_LIBRARY_PATH": f"{places['libraries']}:{site / 'nvidia_pytriton.libs'}",
         "PATH": f"{python.parent}:{os.environ['PATH']}",
-        "PYTHONPATH": f"{site}:{_HERE}",
+        "PYTHONPATH": str(site),
     }
     port = free_port()
     command = [str(server / "bin/tritonserver"), f"--model-repository={repository}"]

@@ -87,6 +87,7 @@ def write_triton_repository(repository: Path, models: dict[SetUp, Path], side: i
         version.mkdir(parents=True)
         (version.parent / "config.pbtxt").write_text(triton_config(set_up, artefact, side), encoding="utf-8")
         shutil.copyfile(_HERE / "triton_model.py", version / "model.py")
+        shutil.copyfile(_HERE / "pipeline.py", version / "pipeline.py")  # Triton looks for modules there
 
 
 def write_mlserver_folder(

@@ -41,7 +41,7 @@ def _steps(bench: Bench, variant: MeasuredVariant) -> Iterator[Step]:
             figures.add(name, f"server_{clients}_client_cores", load.client_cores)
             figures.add(name, f"server_{clients}_cores", cores)
 
-        return Step(f"{name}, {clients} clients", take)
+        return Step(f"{name}, clients: {clients}", take)
 
     yield Step(f"{name}, network in process", network)
     if tool is not None and variant.backend == "openvino":

@@ -37,7 +37,7 @@ def _steps(bench: Bench, variant: MeasuredVariant) -> Iterator[Step]:
             load, cores = bench.tensor_load(server, variant, clients, shared=shared)
             add_load(figures, name, f"{'shared' if shared else 'plain'}_{clients}", load, cores)
 
-        return Step(f"{name}, tensors{' in shared memory' if shared else ''}, {clients} clients", take)
+        return Step(f"{name}, tensors{' in shared memory' if shared else ''}, clients: {clients}", take)
 
     yield from _bare(bench, variant)
     for clients in bench.settings.clients:
