@@ -56,7 +56,7 @@ class DetectionConfig:
     """None: the highest version that is ready, at each request."""
     defaults: DetectionDefaults = DetectionDefaults()
     jpeg_margin: float | None = None
-    """How many times as large as the network sees it a JPEG is decoded at least; None: always whole."""
+    """How many times as large as the network sees it a JPEG is decoded at least; None: as leaves accuracy as it is."""
 
 
 def complete_detection(

@@ -38,6 +38,8 @@ _UNREADABLE = (
     struct.error, zlib.error,
 )  # fmt: skip
 _BACKGROUND = (255, 255, 255)
+_ACCURATE_BELOW = 3
+"""Larger images gain accuracy when they are scaled down by the decoder: that changes it, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def decode_for(
     data: bytes | memoryview,
     resized: Callable[[Size], Size] | None,
     *,
-    margin: float = 1.0,
+    margin: float | None = None,
     max_pixels: int = 100_000_000,
 ) -> DecodedImage:
     """Decodes an image that is going to be scaled down.
@@ -70,7 +72,7 @@ def decode_for(
         data: The bytes of a JPEG, PNG, WebP or BMP file.
         resized: From the size of the whole image to what it is scaled to. A JPEG that is much larger is decoded at a
             half, a quarter or an eighth of its size, which takes less time. None, and every other format: it is whole.
-        margin: How many times as large as that it is decoded at least.
+        margin: See `jpeg_divisor`.
         max_pixels: Larger images are refused by their header alone.
 
     Returns:
@@ -87,16 +89,19 @@ def decode_for(
     return _whole(_decode_with_pillow(data, kind, max_pixels))
 
 
-def jpeg_divisor(size: Size, resized: Size, margin: float) -> int:
+def jpeg_divisor(size: Size, resized: Size, margin: float | None = None) -> int:
     """By how much a JPEG may be scaled down while it is decoded: 1, 2, 4 or 8, what the decoder does fastest. Pure.
 
     Args:
         size: Of the image.
         resized: What it is scaled to then.
-        margin: How many times as large as that it stays at least, in each direction.
+        margin: How many times as large as that it stays at least, in each direction. None: what was measured to leave
+            accuracy as it is (decision 20).
     """
-    spare = min(size[0] / resized[0], size[1] / resized[1]) / margin
-    return next((divisor for divisor in (8, 4, 2) if divisor <= spare), 1)
+    larger = min(size[0] / resized[0], size[1] / resized[1])
+    if margin is None:
+        return 2 if 2 <= larger < _ACCURATE_BELOW else 1
+    return next((divisor for divisor in (8, 4, 2) if divisor * margin <= larger), 1)
 
 
 def _whole(pixels: RgbImage) -> DecodedImage:
@@ -104,7 +109,7 @@ def _whole(pixels: RgbImage) -> DecodedImage:
 
 
 def _decode_jpeg(
-    data: bytes | memoryview, resized: Callable[[Size], Size] | None, margin: float, max_pixels: int
+    data: bytes | memoryview, resized: Callable[[Size], Size] | None, margin: float | None, max_pixels: int
 ) -> DecodedImage:
     try:
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data, strict=False)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pasarela_server.detection.detections import Detections
+from pasarela_server.detection.image import DecodedImage, decode_for
 from pasarela_server.detection.layout import Layout, read_candidates
 from pasarela_server.detection.letterbox import Letterbox
 from pasarela_server.detection.nms import suppress
@@ -67,12 +68,18 @@ class YoloDetector:
         place = Letterbox.stretch if self.layout.is_scaled else Letterbox.fit
         return place(size, self.image_size)
 
+    def decode(
+        self, data: bytes | memoryview, *, margin: float | None = None, max_pixels: int = 100_000_000
+    ) -> DecodedImage:
+        """Decodes an image as large as the network needs it; see `image.decode_for`."""
+        return decode_for(data, lambda size: self.place(size).resized, margin=margin, max_pixels=max_pixels)
+
     def preprocess(self, image: npt.NDArray[np.uint8], size: tuple[int, int] | None = None) -> tuple[Array, Letterbox]:
         """Makes the network's input from an RGB image (h, w, 3).
 
         Args:
             image: The image.
-            size: (height, width) of the whole image if this one is smaller: see `image.decode_for`.
+            size: (height, width) of the whole image if this one is smaller: see `decode`.
 
         Returns:
             (rows, 3, *image_size) of `datatype`, 0 to 1, or if the network takes pixels (rows, *image_size, 3) UINT8;

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from pasarela_server.detection.image import DecodedImage, RgbImage, decode_for
+from pasarela_server.detection.image import DecodedImage, RgbImage
 from pasarela_server.detection.letterbox import Letterbox
 from pasarela_server.detection.options import DetectOptions
 from pasarela_server.detection.yolo import YoloDetector
@@ -52,7 +52,7 @@ class ImageLimits:
     max_waiting: int = 256
     """Images that may wait to be decoded for one model; one more is refused."""
     jpeg_margin: float | None = None
-    """How many times as large as the network sees it a JPEG is decoded at least; None: always whole."""
+    """How many times as large as the network sees it a JPEG is decoded at least; see `jpeg_divisor`."""
 
 
 class DetectionPipeline:
@@ -219,12 +219,7 @@ def _prepare(
         decoded = (
             _check_pixels(image, limits.max_pixels)
             if isinstance(image, np.ndarray)
-            else decode_for(
-                image,
-                None if limits.jpeg_margin is None else lambda size: detector.place(size).resized,
-                margin=limits.jpeg_margin or 1.0,
-                max_pixels=limits.max_pixels,
-            )
+            else detector.decode(image, margin=limits.jpeg_margin, max_pixels=limits.max_pixels)
         )
     except InvalidRequest as error:
         raise InvalidRequest(f"model {model!r}: {error}") from error

@@ -11,7 +11,6 @@ from itertools import cycle, islice
 from pathlib import Path
 
 from pasarela_server.backends.base import Backend, Session
-from pasarela_server.detection.image import decode_image
 from pasarela_server.detection.yolo import DetectOptions, YoloDetector
 from pasarela_training.compare.figures import Round, percentile
 from pasarela_training.config import CompareSection
@@ -67,14 +66,16 @@ class Loaded:
 
     def _whole(self, session: Session) -> Work:
         def work(image: bytes) -> object:
-            pixels, letterbox = self.detector.preprocess(decode_image(image))
+            decoded = self.detector.decode(image)
+            pixels, letterbox = self.detector.preprocess(decoded.pixels, decoded.size)
             output = session.infer({self.detector.input_name: pixels})[self.detector.output_name]
             return self.detector.postprocess(output[0], letterbox, DetectOptions())
 
         return work
 
     def _network(self, session: Session, image: bytes) -> Work:
-        pixels, _ = self.detector.preprocess(decode_image(image))
+        decoded = self.detector.decode(image)
+        pixels, _ = self.detector.preprocess(decoded.pixels, decoded.size)
         return lambda _: session.infer({self.detector.input_name: pixels})
 
 

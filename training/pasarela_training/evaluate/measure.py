@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from pasarela_server.backends.base import Backend
 from pasarela_server.detection.detections import Detections
-from pasarela_server.detection.image import RgbImage, decode_image
+from pasarela_server.detection.image import DecodedImage
 from pasarela_server.detection.letterbox import Letterbox
 from pasarela_server.detection.yolo import DetectOptions, YoloDetector
 from pasarela_server.errors import InvalidModel, InvalidRequest
@@ -69,7 +69,8 @@ def run_variant(backend: Backend, source: Path, document: Path, section: Evaluat
     spent_s = 0.0
 
     def prepare(image: Mapping[str, Any]) -> tuple[Array, Letterbox]:
-        return detector.preprocess(_decode(source / image["file_name"]))
+        decoded = _decode(detector, source / image["file_name"])
+        return detector.preprocess(decoded.pixels, decoded.size)
 
     prepared = ahead(prepare, content["images"])
     for image, (array, letterbox) in zip(progress(content["images"], label), prepared, strict=True):
@@ -96,9 +97,9 @@ def ahead(prepare: Callable[[T], R], elements: Sequence[T], count: int = 4) -> I
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _decode(path: Path) -> RgbImage:
+def _decode(detector: YoloDetector, path: Path) -> DecodedImage:
     try:
-        return decode_image(path.read_bytes())
+        return detector.decode(path.read_bytes())
     except InvalidRequest as error:
         raise TrainingError(f"evaluate: {path} cannot be measured: {error}; take it out of the dataset") from error
 

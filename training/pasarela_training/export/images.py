@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from pasarela_server.detection.image import decode_image
 from pasarela_server.detection.letterbox import Letterbox
 from pasarela_server.detection.yolo import YoloDetector
 from pasarela_server.errors import InvalidRequest
@@ -44,6 +43,7 @@ def prepared(path: Path, detector: YoloDetector) -> tuple[Array, Letterbox]:
         TrainingError: It cannot be read.
     """
     try:
-        return detector.preprocess(decode_image(path.read_bytes()))
+        decoded = detector.decode(path.read_bytes())
+        return detector.preprocess(decoded.pixels, decoded.size)
     except (OSError, InvalidRequest) as error:
         raise TrainingError(f"export: {path} cannot be read: {error}; take it out of the dataset") from error

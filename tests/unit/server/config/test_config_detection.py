@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from pasarela_server.config.detection import DETECTION_OUTPUTS, IMAGE_INPUT, DetectionDefaults, complete_detection
@@ -41,9 +43,10 @@ def test_parameters_are_read_as_what_they_are() -> None:
     assert detection.jpeg_margin is None
 
 
-def test_jpegs_are_decoded_smaller_only_where_it_is_written() -> None:
-    written = parse_model_config(text_of(model="raw", jpeg_margin="1.5"), SOURCE)
-    assert complete_detection(written, "garments", SOURCE)[1].jpeg_margin == 1.5
+@pytest.mark.parametrize(("text", "expected"), [("1.5", 1.5), ("inf", math.inf)])
+def test_how_small_a_jpeg_is_decoded_can_be_written(text: str, expected: float) -> None:
+    written = parse_model_config(text_of(model="raw", jpeg_margin=text), SOURCE)
+    assert complete_detection(written, "garments", SOURCE)[1].jpeg_margin == expected
 
 
 def test_clients_read_a_config_without_instances() -> None:

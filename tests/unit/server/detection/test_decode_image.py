@@ -1,6 +1,7 @@
 """Bytes that clients send as images: good ones come out upright and RGB, bad ones are named."""
 
 import io
+import math
 import struct
 import warnings
 import zlib
@@ -210,6 +211,10 @@ DIVISORS = [
     ("four times as large, and twice is to be left", (1280, 1280), (320, 320), 2.0, 2),
     ("seven times: the next that the decoder does fast is four", (2240, 2240), (320, 320), 1.0, 4),
     ("as much larger as can be", (9000, 9000), (320, 320), 1.0, 8),
+    ("nothing said: what leaves accuracy as it is", (640, 640), (320, 320), None, 2),
+    ("nothing said, and so large that accuracy would change", (960, 960), (320, 320), None, 1),
+    ("nothing said, and not twice as large", (639, 639), (320, 320), None, 1),
+    ("whole, whatever it is", (9000, 9000), (320, 320), math.inf, 1),
     ("smaller", (100, 100), (320, 320), 1.0, 1),
     ("stretched: the direction that has less to spare counts", (400, 4000), (320, 320), 1.0, 1),
 ]
@@ -219,7 +224,7 @@ DIVISORS = [
     ("size", "resized", "margin", "expected"), [row[1:] for row in DIVISORS], ids=[row[0] for row in DIVISORS]
 )
 def test_by_how_much_a_jpeg_is_scaled_down(
-    size: tuple[int, int], resized: tuple[int, int], margin: float, expected: int
+    size: tuple[int, int], resized: tuple[int, int], margin: float | None, expected: int
 ) -> None:
     assert jpeg_divisor(size, resized, margin) == expected
 

@@ -305,7 +305,7 @@ async def test_a_failed_detection_gives_the_raw_model_back(manager: Any, reposit
     assert [backend.closed.is_set() for backend in repository.loader.backends] == [True]
 
 
-async def test_a_large_jpeg_is_decoded_smaller_if_the_configuration_allows_it(
+async def test_how_small_a_large_jpeg_is_decoded_is_the_configurations(
     repository: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     margin = ' parameters { key: "jpeg_margin" value { string_value: "2" } }'
