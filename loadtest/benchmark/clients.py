@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from multiprocessing import shared_memory
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from loadtest.benchmark.spread import percentile
 from pasarela_proto import inference_pb2, inference_pb2_grpc
 
 _OPTIONS = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
+_OWN_CONNECTION = (*_OPTIONS, ("grpc.use_local_subchannel_pool", 1))
+_OPEN_CONNECTIONS = 16
 _WARM_S = 0.3
 _REFUSALS = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED})
 
@@ -63,12 +65,11 @@ async def many_clients(
     """
     taken: list[float] = []
     stop, warm, warmed = asyncio.Event(), asyncio.Event(), 0
-    async with grpc.aio.insecure_channel(url, options=_OPTIONS) as channel:
-        call: Any = channel.unary_unary(what.method, response_deserializer=what.parse)
+    async with _connections(url, what, clients) as calls:
 
         async def client(number: int) -> None:
             nonlocal warmed
-            position = number
+            position, call = number, calls[number]
             await call(what.messages[position % len(what.messages)])
             warmed += 1
             if warmed == clients:
@@ -107,10 +108,9 @@ async def open_arrivals(
     """Sends each request when it is due, however many are under way, and says how all of them fared."""
     outcomes: list[Outcome] = []
     lags_ms: list[float] = []
-    async with grpc.aio.insecure_channel(url, options=_OPTIONS) as channel:
-        call: Any = channel.unary_unary(what.method, response_deserializer=what.parse)
-        for message in what.messages:
-            await call(message)
+    async with _connections(url, what, _OPEN_CONNECTIONS) as calls:
+        for number, call in enumerate(calls):
+            await call(what.messages[number % len(what.messages)])
         begun, busy = time.perf_counter(), time.process_time()
 
         async def request(number: int, due: float) -> None:
@@ -118,6 +118,7 @@ async def open_arrivals(
             lags_ms.append(lag * 1e3)
             fate: Fate = "answered"
             try:
+                call = calls[number % len(calls)]
                 await call(what.messages[number % len(what.messages)], timeout=max(0.0, deadline_ms / 1e3 - lag))
             except grpc.aio.AioRpcError as error:
                 fate = _fate(error.code(), (time.perf_counter() - begun - due) * 1e3, deadline_ms)
@@ -143,6 +144,17 @@ def _fate(code: grpc.StatusCode, elapsed_ms: float, deadline_ms: float) -> Fate:
         # The server may give a request up before its time; only then has its client learnt it early.
         return "expired" if elapsed_ms >= deadline_ms else "refused"
     return "refused" if code in _REFUSALS else "failed"
+
+
+@contextlib.asynccontextmanager
+async def _connections(url: str, what: Traffic, count: int) -> AsyncIterator[list[Any]]:
+    """So many clients of a server, each on a connection of its own."""
+    async with contextlib.AsyncExitStack() as stack:
+        channels = [
+            await stack.enter_async_context(grpc.aio.insecure_channel(url, options=_OWN_CONNECTION))
+            for _ in range(count)
+        ]
+        yield [channel.unary_unary(what.method, response_deserializer=what.parse) for channel in channels]
 
 
 async def _first_of(wanted: asyncio.Task[Any], *tasks: asyncio.Task[Any]) -> None:

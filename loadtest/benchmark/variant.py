@@ -12,7 +12,6 @@ from pasarela_server.backends.base import Backend, Session
 from pasarela_server.backends.loaders import load_backend, loaders
 from pasarela_server.config.cores import available_cores
 from pasarela_server.config.plan import plan_load
-from pasarela_server.detection.image import decode_image
 from pasarela_server.detection.yolo import DetectOptions, YoloDetector
 from pasarela_server.repository.desired import desire
 from pasarela_server.repository.files import list_files
@@ -79,7 +78,8 @@ class Variant:
         def step() -> None:
             nonlocal position
             position += 1
-            pixels, letterbox = self.detector.preprocess(decode_image(images[position % len(images)]))
+            decoded = self.detector.decode(images[position % len(images)])
+            pixels, letterbox = self.detector.preprocess(decoded.pixels, decoded.size)
             output = session.infer({self.detector.input_name: pixels})[self.detector.output_name][0]
             self.detector.postprocess(output, letterbox, DetectOptions())
 
