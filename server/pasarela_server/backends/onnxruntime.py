@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pasarela_server.backends.artefacts import cuda_index, import_framework, inferring, loading, require_file
 from pasarela_server.backends.base import ArtefactSpec, BackendOptions
-from pasarela_server.backends.metadata import exported_precision, parse_properties
+from pasarela_server.backends.metadata import exported_precision, parse_properties, pixel_inputs
 from pasarela_server.errors import BackendMissing, InvalidModel
 from pasarela_server.tensor import Array, DataType, TensorSpec
 
@@ -31,17 +34,42 @@ _FATAL = 4  # what goes wrong is raised; its echo on stderr would only repeat it
 
 
 class OnnxRuntimeSession:
-    """One stream of inferences."""
+    """One stream of inferences.
 
-    def __init__(self, inference: Any, output_names: list[str]) -> None:
+    ONNX Runtime keeps the memory of the largest batch that it has seen. Where a batch is no faster than its rows, they
+    run one after the other instead, and the memory is that of one.
+    """
+
+    def __init__(self, inference: Any, output_names: list[str], *, row_by_row: bool = False) -> None:
         self._inference: Any = inference
         self._output_names = output_names
+        self._row_by_row = row_by_row
 
     def infer(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
         """See `Session.infer`. The outputs are new arrays: ONNX Runtime allocates them for each run."""
+        return self.infer_parts([inputs])
+
+    def infer_parts(self, parts: Sequence[Mapping[str, Array]]) -> Mapping[str, Array]:
+        """See `PartsSession.infer_parts`."""
+        rows = sum(len(next(iter(part.values()))) for part in parts) if self._row_by_row else 1
         with inferring("ONNX Runtime"):
-            outputs = self._inference.run(self._output_names, dict(inputs))
+            outputs = self._run_rows(parts, rows) if rows > 1 else self._run(_together(parts))
         return dict(zip(self._output_names, outputs, strict=True))
+
+    def _run(self, inputs: Mapping[str, Array]) -> list[Array]:
+        outputs: list[Array] = self._inference.run(self._output_names, dict(inputs))
+        return outputs
+
+    def _run_rows(self, parts: Sequence[Mapping[str, Array]], rows: int) -> list[Array]:
+        together: list[Array] = []
+        places = ((part, row) for part in parts for row in range(len(next(iter(part.values())))))
+        for place, (part, row) in enumerate(places):
+            outputs = self._run({name: array[row : row + 1] for name, array in part.items()})
+            if place == 0:
+                together = [np.empty((rows, *output.shape[1:]), output.dtype) for output in outputs]
+            for batch, output in zip(together, outputs, strict=True):
+                batch[place : place + 1] = output
+        return together
 
     def close(self) -> None:
         """Lets go of the InferenceSession."""
@@ -66,7 +94,8 @@ class OnnxRuntimeBackend:
         self._first: Any = self._open()
         self._first_is_free = True
         with loading(artefact):
-            self._spec = _read_spec(self._first)
+            spec = _read_spec(self._first)
+        self._spec = replace(spec, row_by_row=_goes_row_by_row(spec, options))
 
     @property
     def spec(self) -> ArtefactSpec:
@@ -90,7 +119,8 @@ class OnnxRuntimeBackend:
             take_first = self._shared or self._first_is_free
             self._first_is_free = False
         inference = self._first if take_first else self._open()
-        session = OnnxRuntimeSession(inference, [output.name for output in self._spec.outputs])
+        names = [output.name for output in self._spec.outputs]
+        session = OnnxRuntimeSession(inference, names, row_by_row=self._spec.row_by_row)
         self._sessions.append(session)
         return session
 
@@ -138,6 +168,18 @@ def _providers(ort: Any, parameters: Mapping[str, str]) -> list[Any]:
             "install it with: pip install onnxruntime-gpu"
         )
     return [("CUDAExecutionProvider", {"device_id": index}), "CPUExecutionProvider"]
+
+
+def _together(parts: Sequence[Mapping[str, Array]]) -> Mapping[str, Array]:
+    if len(parts) == 1:
+        return parts[0]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _goes_row_by_row(spec: ArtefactSpec, options: BackendOptions) -> bool:
+    """Whether a batch is no faster than its rows: on one thread of a CPU, for a detector's images. Pure."""
+    on_cpu = cuda_index(options.parameters) is None
+    return on_cpu and options.threads == 1 and spec.batched and bool(pixel_inputs(spec.metadata, spec.inputs))
 
 
 def _read_spec(inference: Any) -> ArtefactSpec:
