@@ -15,7 +15,7 @@ _NAMED = {
 def describe_failure(error: BaseException, failures: FailureTable, request_id: str) -> tuple[str, str]:
     """Class and message of what a client is told. What nobody expected is logged here, and told as such."""
     if isinstance(error, errors.ServingError):
-        return type(error).__name__, str(error)
+        return name_of(error), str(error)
     if isinstance(error, Exception):
         return errors.BackendFailure.__name__, failures.failure(error, request_id).message
     return errors.RequestCancelled.__name__, "the request was given up"
@@ -29,4 +29,6 @@ def named_error(name: str, message: str = "") -> Exception:
 
 def name_of(error: BaseException) -> str:
     """What `named_error` makes an error of the same kind from."""
-    return type(error).__name__ if isinstance(error, Exception) else errors.RequestCancelled.__name__
+    if not isinstance(error, Exception):
+        return errors.RequestCancelled.__name__
+    return next((kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _NAMED), type(error).__name__)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Executor
-from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Never
 
 from typing_extensions import override
 
@@ -22,6 +23,18 @@ from pasarela_server.rpc.detection_codec import decode_image_source, decode_opti
 from pasarela_server.rpc.status import FailureTable
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A model, as far as a front knows it, and what detects with it."""
+
+    facts: Facts
+    pipeline: DetectionPipeline
+
+
+def _no_raw_model() -> Never:
+    raise AssertionError("a front has no raw models: each image brings its own")
+
+
 class FrontImageService(ImageService):
     """Answers images by the models of the back. Used from the event loop only."""
 
@@ -37,7 +50,7 @@ class FrontImageService(ImageService):
         super().__init__(calls, failures)
         self._back = back
         self._pool = pool
-        self._facts: dict[tuple[str, str], Facts] = {}
+        self._known: dict[tuple[str, str], _Known] = {}
         """By model and version as requests name them."""
 
     @override
@@ -50,19 +63,29 @@ class FrontImageService(ImageService):
         except InvalidRequest as error:
             await self._back.refuse(asked, error, at_the_door=True)
             raise
-        facts = self._facts.get((asked.model, asked.version))
-        if facts is None:
-            facts = await self._back.look_up(asked)
+        known = self._known.get((asked.model, asked.version))
+        if known is None:
+            known = self._remember(asked, await self._back.look_up(asked))
         deadline_s = None if remaining_s is None else received_ns / 1e9 + remaining_s
         while True:
-            self._facts[asked.model, asked.version] = facts
             try:
-                return await self._detect(asked, facts, source, overrides, deadline_s)
+                return await self._detect(asked, known, source, overrides, deadline_s)
             except Outdated as outdated:
-                facts = outdated.facts
+                known = self._remember(asked, outdated.facts)
+
+    def _remember(self, asked: Asked, facts: Facts) -> _Known:
+        """Keeps what is known of a model; all that wait for it share one pipeline."""
+        key = asked.model, asked.version
+        known = self._known.get(key)
+        if known is None or known.facts.number != facts.number:
+            pipeline = DetectionPipeline(
+                facts.model, facts.version, _no_raw_model, self._pool, facts.defaults, facts.limits
+            )
+            known = self._known[key] = _Known(facts, pipeline)
+        return known
 
     async def _detect(
-        self, asked: Asked, facts: Facts, source: ImageSource, overrides: DetectOverrides, deadline_s: float | None
+        self, asked: Asked, known: _Known, source: ImageSource, overrides: DetectOverrides, deadline_s: float | None
     ) -> pb.DetectResponse:
         """One attempt.
 
@@ -71,17 +94,14 @@ class FrontImageService(ImageService):
         """
         attempt: Attempt | None = None
         try:
-            attempt = raw = await self._back.begin(asked, facts)
-            pipeline = DetectionPipeline(
-                facts.model, facts.version, lambda: nullcontext(raw), self._pool, facts.defaults, facts.limits
-            )
-            result = await pipeline.detect(source, overrides, deadline_s)
+            attempt = await self._back.begin(asked, known.facts)
+            result = await known.pipeline.detect_with(attempt, source, overrides, deadline_s)
             reply, timings = encode_reply(result, asked.id, asked.received_ns)
             attempt.end(None, timings)
         except BaseException as error:
             counted = attempt is not None and attempt.end(error)
             if isinstance(error, ModelNotFound | ModelUnavailable | InvalidRequest):
-                self._facts.pop((asked.model, asked.version), None)
+                self._known.pop((asked.model, asked.version), None)
             if not counted:
                 await self._back.refuse(asked, error, at_the_door=False)
             raise

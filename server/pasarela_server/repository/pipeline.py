@@ -103,35 +103,41 @@ class DetectionPipeline:
             BackendFailure: The framework raised.
         """
         with self.raw() as raw:
-            detector = raw.require_detector()
-            options = choose_options(self.model, detector.names, self.defaults, overrides)
-            line = raw.images
-            number = 0 if line is None else line.number()
-            submitted_ns = time.monotonic_ns()
+            return await self.detect_with(raw, image, overrides, deadline_monotonic_s)
 
-            def prepare() -> _Prepared:
-                return _prepare(self.model, image, detector, self.limits, deadline_monotonic_s, submitted_ns)
+    async def detect_with(
+        self, raw: RawModel, image: ImageSource, overrides: DetectOverrides, deadline_monotonic_s: float | None
+    ) -> DetectResult:
+        """The same by a raw model that is pinned already."""
+        detector = raw.require_detector()
+        options = choose_options(self.model, detector.names, self.defaults, overrides)
+        line = raw.images
+        number = 0 if line is None else line.number()
+        submitted_ns = time.monotonic_ns()
 
-            def submit(prepared: _Prepared) -> Future[BatchAnswer]:
-                answer_by_s = deadline_monotonic_s
-                if line is not None:
-                    line.prepared(number, (prepared.ended_ns - prepared.began_ns) / 1e9)
-                    answer_by_s = line.answer_by_s(deadline_monotonic_s)
-                return raw.submit({detector.input_name: prepared.array}, 1, answer_by_s, overrides.priority)
+        def prepare() -> _Prepared:
+            return _prepare(self.model, image, detector, self.limits, deadline_monotonic_s, submitted_ns)
 
-            def finish(prepared: _Prepared, answer: BatchAnswer, answered_ns: int) -> DetectResult:
-                result = self._finish(detector, prepared, answer, answered_ns, options)
-                if line is not None:
-                    line.finished((time.monotonic_ns() - answered_ns) / 1e9)
-                return result
+        def submit(prepared: _Prepared) -> Future[BatchAnswer]:
+            answer_by_s = deadline_monotonic_s
+            if line is not None:
+                line.prepared(number, (prepared.ended_ns - prepared.began_ns) / 1e9)
+                answer_by_s = line.answer_by_s(deadline_monotonic_s)
+            return raw.submit({detector.input_name: prepared.array}, 1, answer_by_s, overrides.priority)
 
-            relay = Relay(self._pool, prepare, submit, finish)
-            if line is None:
-                relay.begin()
-            else:
-                most = self.limits.max_waiting
-                line.enter(number, relay, self.model, deadline_monotonic_s, overrides.priority, most)
-            return await self._answers.wait(relay.done)
+        def finish(prepared: _Prepared, answer: BatchAnswer, answered_ns: int) -> DetectResult:
+            result = self._finish(detector, prepared, answer, answered_ns, options)
+            if line is not None:
+                line.finished((time.monotonic_ns() - answered_ns) / 1e9)
+            return result
+
+        relay = Relay(self._pool, prepare, submit, finish)
+        if line is None:
+            relay.begin()
+        else:
+            most = self.limits.max_waiting
+            line.enter(number, relay, self.model, deadline_monotonic_s, overrides.priority, most)
+        return await self._answers.wait(relay.done)
 
     def _finish(
         self,

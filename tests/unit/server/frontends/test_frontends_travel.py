@@ -68,7 +68,7 @@ def all_errors(kind=errors.ServingError):
 def test_an_error_is_told_alike_from_either_side(kind):
     error = kind("model 'm': why")
     arrived = named_error(*describe_failure(error, FailureTable(), "r"))
-    assert type(arrived) is kind
+    assert type(arrived) is next(each for each in kind.__mro__ if each.__module__ == errors.__name__)
     assert FailureTable().failure(arrived) == FailureTable().failure(error)
     assert failure_reason(named_error(name_of(error))) == failure_reason(error)
 
