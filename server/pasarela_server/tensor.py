@@ -78,8 +78,8 @@ class TensorSpec:
 class Tensor:
     """One named array of a request or a response.
 
-    `array` may be a read-only view of a message's buffer: whoever wants to write copies first. Its dtype is
-    `datatype.numpy`.
+    `array` may be a read-only view of a message's buffer: whoever wants to write copies first. In a request its
+    elements may begin where no element of that type would (`array.flags.aligned`). Its dtype is `datatype.numpy`.
     """
 
     name: str

@@ -28,6 +28,8 @@ class BackendOptions:
     """Names written in config.pbtxt, for artefacts that carry none (TorchScript)."""
     max_rows: int = 1
     """Rows of the largest batch that will be sent. A hint: larger ones are answered too."""
+    accelerators: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By name, the parameters of each `gpu_execution_accelerator` that config.pbtxt asks for."""
     cache_folder: Path | None = None
     """Where a backend may keep what it made of artefacts, for the next start; None keeps nothing."""
 
@@ -59,7 +61,7 @@ class Session(Protocol):
         """Runs the model once.
 
         Args:
-            inputs: An array for each input of the spec, C-contiguous, of the spec's type (or pixels, for those of
+            inputs: An array for each input of the spec, C-contiguous and aligned, of its type (or pixels, for those of
                 `ArtefactSpec.pixel_inputs`). They may be read-only, and are not kept after the call.
 
         Returns:

@@ -44,9 +44,8 @@ def decode_request(
 ) -> InferRequest:
     """A request from its message.
 
-    Arrays of raw inputs are read-only views of the raw contents; they are copied only if their elements do not begin
-    where the processor wants them. Those of inputs in shared memory are read-only views of it, and see what clients
-    write there.
+    Arrays of raw inputs are read-only views of the raw contents. Those of inputs in shared memory are read-only views
+    of it, and see what clients write there. Neither need be aligned: whoever executes them sees to that.
 
     Args:
         message: What the client sent.

@@ -71,10 +71,9 @@ def decode_shape(where: str, shape: Sequence[int]) -> tuple[int, ...]:
 
 
 def decode_raw(where: str, datatype: DataType, shape: tuple[int, ...], raw: bytes | memoryview) -> Array:
-    """An array over a raw, read-only buffer: a view of it, without a copy.
+    """An array over a raw, read-only buffer: a view of it, without a copy, that need not be aligned.
 
-    BYTES are copied, and so are elements that do not begin where the processor wants them, as they may in shared
-    memory.
+    Elements of BYTES are copied.
 
     Raises:
         InvalidRequest: The buffer's length is not that of shape and datatype, or its content is malformed.
@@ -89,8 +88,7 @@ def decode_raw(where: str, datatype: DataType, shape: tuple[int, ...], raw: byte
         )
     if datatype is DataType.BOOL and count and np.frombuffer(raw, np.uint8).max() > 1:
         raise InvalidRequest(f"{where}: expected bytes of 0 or 1 for BOOL, got others")
-    array = np.frombuffer(raw, datatype.numpy).reshape(shape)
-    return array if array.flags.aligned else array.copy()
+    return np.frombuffer(raw, datatype.numpy).reshape(shape)
 
 
 def _decode_bytes(where: str, count: int, raw: bytes | memoryview) -> npt.NDArray[np.object_]:

@@ -56,10 +56,18 @@ def shape_key(inputs: Mapping[str, Array], *, batched: bool) -> Hashable:
     )
 
 
+def placed(inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+    """Arrays as backends want them: row-major, their elements where the processor wants them; copied only if not."""
+    return {
+        name: array if array.flags.c_contiguous and array.flags.aligned else array.copy()
+        for name, array in inputs.items()
+    }
+
+
 def gather(entries: Sequence[Entry]) -> Mapping[str, Array]:
-    """The inputs of all entries, row after row; a single entry's arrays are passed on without a copy."""
+    """The inputs of all entries, row after row; a single entry's arrays are passed on without a copy if they can be."""
     if len(entries) == 1:
-        return {name: np.ascontiguousarray(array) for name, array in entries[0].inputs.items()}
+        return placed(entries[0].inputs)
     return {name: np.concatenate([entry.inputs[name] for entry in entries]) for name in entries[0].inputs}
 
 

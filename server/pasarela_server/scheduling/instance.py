@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from pasarela_server.backends.base import PartsSession, Session
 from pasarela_server.errors import BackendFailure, ServingError
 from pasarela_server.request import Timings
-from pasarela_server.scheduling.batch import Batch, BatchAnswer, gather, split
+from pasarela_server.scheduling.batch import Batch, BatchAnswer, gather, placed, split
 from pasarela_server.scheduling.batcher import DynamicBatcher
 from pasarela_server.scheduling.cores import UNBOUNDED
 from pasarela_server.scheduling.execution import Execution, OnExecution, nobody_listens
@@ -88,7 +88,7 @@ class ModelInstance:
     def _inference(self, batch: Batch) -> Callable[[], Mapping[str, Array]]:
         """What runs a batch; its inputs are gathered here unless the session does that itself."""
         if self._parts_session is not None:
-            return functools.partial(self._parts_session.infer_parts, [entry.inputs for entry in batch.entries])
+            return functools.partial(self._parts_session.infer_parts, [placed(entry.inputs) for entry in batch.entries])
         return functools.partial(self._session.infer, gather(batch.entries))
 
     def _answer(self, batch: Batch, answers: list[Mapping[str, Array]], execution: Execution, began_s: float) -> None:
