@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from pasarela_server.tuning.measurement import Point, Slice, points, pool
 from pasarela_server.tuning.operating import fastest, operating_point
 
-_HOPELESS = 0.85
+_HOPELESS = 0.75
 """Of the baseline's worth, measured beside it: below, no longer measurement will turn it round."""
 _LEAST_GAIN = 0.02
 """What a change of the configuration must bring."""

@@ -78,9 +78,9 @@ def test_the_baseline_is_measured_beside_every_candidate_in_turns() -> None:
 
 
 def test_things_stay_as_they_are_where_nothing_is_better() -> None:
-    found = search(Bench(machine), [Candidate(instances=10), Candidate(instances=11)])
+    found = search(Bench(machine), [Candidate(instances=11), Candidate(instances=12)])
     assert found.choice == BASELINE
-    assert found.verdict is None, "80 and 70 against 100 need no confirmation"
+    assert found.verdict is None, "70 and 60 against 100 need no confirmation"
 
 
 def test_one_of_the_same_worth_does_not_win() -> None:
