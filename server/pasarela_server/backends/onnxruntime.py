@@ -13,7 +13,8 @@ import numpy as np
 from pasarela_server.backends.artefacts import cuda_index, import_framework, inferring, loading, require_file
 from pasarela_server.backends.base import ArtefactSpec, BackendOptions
 from pasarela_server.backends.metadata import exported_precision, parse_properties, pixel_inputs
-from pasarela_server.errors import BackendMissing, InvalidModel
+from pasarela_server.backends.onnxruntime_providers import choose_providers
+from pasarela_server.errors import InvalidModel
 from pasarela_server.tensor import Array, DataType, TensorSpec
 
 _DATATYPES = {
@@ -107,6 +108,8 @@ class OnnxRuntimeBackend:
         """See `Backend.description`."""
         index = cuda_index(self._options.parameters)
         device = "CPU" if index is None else f"CUDA {index}"
+        if "tensorrt" in self._options.accelerators:
+            device += " with TensorRT"
         precision = exported_precision(self._spec.metadata, self._spec.inputs)
         return (
             f"ONNX Runtime {self._ort.__version__}, {device}, {precision}, "
@@ -140,7 +143,8 @@ class OnnxRuntimeBackend:
         # A pool that spins while it has nothing to do takes the cores from the other sessions.
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
         settings.add_session_config_entry("session.inter_op.allow_spinning", "0")
-        providers = _providers(ort, self._options.parameters)
+        index = cuda_index(self._options.parameters)
+        providers = choose_providers(self._options, index, ort.get_available_providers())
         with loading(self._artefact):
             return ort.InferenceSession(str(self._artefact), settings, providers=providers)
 
@@ -152,22 +156,13 @@ class OnnxRuntimeLoader:
     artefact = "model.onnx"
 
     def load(self, artefact: Path, options: BackendOptions) -> OnnxRuntimeBackend:
-        """See `BackendLoader.load`. The parameter `device` (`cpu`, `gpu`, `cuda:N`) chooses the provider."""
+        """See `BackendLoader.load`.
+
+        The parameter `device` (`cpu`, `gpu`, `cuda:N`) chooses the device, the accelerators what is used there.
+        """
         ort = import_framework("onnxruntime", extra="onnxruntime")
         require_file(artefact)
         return OnnxRuntimeBackend(ort, artefact, options)
-
-
-def _providers(ort: Any, parameters: Mapping[str, str]) -> list[Any]:
-    index = cuda_index(parameters)
-    if index is None:
-        return ["CPUExecutionProvider"]
-    if "CUDAExecutionProvider" not in ort.get_available_providers():
-        raise BackendMissing(
-            "the model asks for a CUDA device, and this build of onnxruntime has no CUDA; "
-            "install it with: pip install onnxruntime-gpu"
-        )
-    return [("CUDAExecutionProvider", {"device_id": index}), "CPUExecutionProvider"]
 
 
 def _together(parts: Sequence[Mapping[str, Array]]) -> Mapping[str, Array]:

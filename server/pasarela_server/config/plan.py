@@ -18,6 +18,9 @@ RUNS_ANOTHER = (DETECTION, SUPPRESSION)
 _PLATFORMS = {"onnxruntime_onnx": "onnxruntime", "pytorch_libtorch": "pytorch"}
 
 
+_INSTANCES_ON_A_GPU = 2
+
+
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
     """How to open a model's artefact."""
@@ -35,6 +38,8 @@ class LoadPlan:
     gpu: int | None = None
     """As the instance group names it."""
     parameters: Mapping[str, str] = field(default_factory=dict)
+    accelerators: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By name, the parameters of each accelerator on the GPU."""
     input_names: tuple[str, ...] = ()
     output_names: tuple[str, ...] = ()
     decisions: tuple[str, ...] = ()
@@ -124,6 +129,9 @@ def plan_load(
     usual = (artefacts.get(found.backend), written.default_model_filename)
     parameters = {key: value.string_value for key, value in written.parameters.items()}
     kind, count, gpu = _instance_group(written, source)
+    accelerators = _accelerators(written, found.backend, source)
+    if accelerators and kind is InstanceKind.AUTO and "device" not in parameters:
+        kind = InstanceKind.GPU
     kind = _device_kind(kind, parameters.get("device"), source)
     instances, threads, why = choose_instances(kind, count, cores)
     return LoadPlan(
@@ -136,6 +144,7 @@ def plan_load(
         device=parameters.get("device") or _device(kind, gpu, found.backend),
         gpu=gpu,
         parameters=parameters,
+        accelerators=accelerators,
         input_names=tuple(tensor.name for tensor in written.input),
         output_names=tuple(tensor.name for tensor in written.output),
         decisions=(why,) if found.path in usual else (f"model file: {found.path}", why),
@@ -146,7 +155,7 @@ def choose_instances(kind: InstanceKind, count: int, cores: int) -> tuple[int, i
     """Chooses instances and threads of each.
 
     On a CPU, streams that run side by side deliver more than one with many threads, and more than batches do: one
-    thread each, as many as there are cores. On a GPU one instance keeps the device busy.
+    thread each, as many as there are cores. A GPU is kept busy by two: one copies while the other computes.
 
     Args:
         kind: Where the instances run.
@@ -157,7 +166,9 @@ def choose_instances(kind: InstanceKind, count: int, cores: int) -> tuple[int, i
         Instances, threads of each, and the reason for people.
     """
     if kind is InstanceKind.GPU:
-        return count or 1, 1, f"instances: {count or 1} on the GPU"
+        instances = count or _INSTANCES_ON_A_GPU
+        reason = "as written" if count else "one copies while the other computes"
+        return instances, 1, f"instances: {instances} on the GPU, {reason}"
     instances = count or cores
     threads = max(1, cores // instances)
     reason = "as written" if count else "one a core"
@@ -190,6 +201,23 @@ def _device_kind(kind: InstanceKind, device: str | None, source: str) -> Instanc
     if kind not in (InstanceKind.AUTO, named):
         raise InvalidModel(f"{source}: instance_group.kind {kind.value} and parameter device {device!r} disagree")
     return named
+
+
+def _accelerators(written: model_config_pb2.ModelConfig, backend: str, source: str) -> Mapping[str, Mapping[str, str]]:
+    """The accelerators on the GPU; only ONNX Runtime has any.
+
+    Raises:
+        InvalidModel: Another backend is asked for one, or one is named twice.
+    """
+    asked = written.optimization.execution_accelerators.gpu_execution_accelerator
+    if asked and backend != "onnxruntime":
+        raise InvalidModel(
+            f"{source}: gpu_execution_accelerator is for the backend onnxruntime, this model's is {backend}; remove it"
+        )
+    accelerators = {accelerator.name: dict(accelerator.parameters) for accelerator in asked}
+    if len(accelerators) < len(asked):
+        raise InvalidModel(f"{source}: an accelerator is named twice in gpu_execution_accelerator; leave one")
+    return accelerators
 
 
 def _instance_group(written: model_config_pb2.ModelConfig, source: str) -> tuple[InstanceKind, int, int | None]:

@@ -117,6 +117,7 @@ def backend_options(plan: LoadPlan, written: WrittenConfig, cache_folder: Path |
         parameters={**plan.parameters, **({"device": plan.device} if plan.device else {})},
         input_names=plan.input_names,
         output_names=plan.output_names,
+        accelerators=plan.accelerators,
         cache_folder=cache_folder,
         max_rows=max(written.max_batch_size, 0) or default_max_batch_size(plan.instance_kind),
     )

@@ -36,8 +36,8 @@ def test_each_field_of_the_schema_is_either_honoured_or_refused() -> None:
 @pytest.mark.parametrize(
     ("text", "path"),
     [
-        pytest.param("optimization { cuda { graphs: true } }", "optimization", id="a whole message"),
-        pytest.param("optimization { }", "optimization", id="a message, even if it is empty"),
+        pytest.param("optimization { cuda { graphs: true } }", "optimization.cuda", id="a whole message"),
+        pytest.param("optimization { graph { } }", "optimization.graph", id="a message, even if it is empty"),
         pytest.param("input { name: 'x' reshape { shape: [1] } }", "input.reshape", id="inside a repeated message"),
         pytest.param(
             "model_transaction_policy { decoupled: true }", "model_transaction_policy.decoupled", id="a scalar"

@@ -92,7 +92,8 @@ def test_where_instances_run(text: str, expected: InstanceKind) -> None:
         pytest.param(InstanceKind.CPU, 1, 4, 1, 4, id="one instance may use every core"),
         pytest.param(InstanceKind.CPU, 3, 8, 3, 2, id="what is left over stays idle rather than oversubscribed"),
         pytest.param(InstanceKind.CPU, 8, 2, 8, 1, id="more instances than cores, as written"),
-        pytest.param(InstanceKind.GPU, 0, 64, 1, 1, id="one instance keeps a GPU busy"),
+        pytest.param(InstanceKind.GPU, 0, 64, 2, 1, id="on a GPU one copies while the other computes"),
+        pytest.param(InstanceKind.GPU, 1, 64, 1, 1, id="one on a GPU, as written"),
         pytest.param(InstanceKind.GPU, 2, 64, 2, 1, id="two on a GPU, as written"),
     ],
 )
@@ -152,12 +153,34 @@ def test_specific_versions_must_be_versions(versions: str) -> None:
         ("instance_group { count: 1 } instance_group { count: 2 }", InstanceKind.CPU, 3, ""),  # reason: added up
         ("instance_group { } instance_group { }", InstanceKind.CPU, 2, ""),  # reason: one each
         ("instance_group { kind: KIND_MODEL count: 2 }", InstanceKind.CPU, 2, ""),  # reason: the backend decides
-        ("instance_group { gpus: 1 }", InstanceKind.GPU, 1, "cuda:1"),  # reason: a GPU by its number
-        ("instance_group { kind: KIND_GPU }", InstanceKind.GPU, 1, "gpu"),  # reason: the first one
-        ("parameters { key: 'device' value { string_value: 'cuda:2' } }", InstanceKind.GPU, 1, "cuda:2"),  # reason: as said
+        ("instance_group { gpus: 1 }", InstanceKind.GPU, 2, "cuda:1"),  # reason: a GPU by its number
+        ("instance_group { kind: KIND_GPU }", InstanceKind.GPU, 2, "gpu"),  # reason: the first one
+        ("parameters { key: 'device' value { string_value: 'cuda:2' } }", InstanceKind.GPU, 2, "cuda:2"),  # reason: as said
     ],
 )  # fmt: skip
 def test_instance_groups(text: str, kind: InstanceKind, count: int, device: str) -> None:
     found = plan(text)
 
     assert (found.instance_kind, found.instance_count, found.device) == (kind, count, device)
+
+
+ACCELERATED = """
+optimization { execution_accelerators { gpu_execution_accelerator [
+  { name: "tensorrt" parameters { key: "precision_mode" value: "FP16" } }
+] } }
+"""
+
+
+def test_accelerators_reach_the_backend_and_want_a_gpu() -> None:
+    planned = plan(ACCELERATED)
+    assert planned.accelerators == {"tensorrt": {"precision_mode": "FP16"}}
+    assert planned.instance_kind is InstanceKind.GPU
+    assert plan(ACCELERATED + "instance_group { kind: KIND_CPU }").instance_kind is InstanceKind.CPU
+    assert plan("").accelerators == {}
+
+
+def test_only_onnxruntime_has_accelerators() -> None:
+    with pytest.raises(InvalidModel, match="is for the backend onnxruntime, this model's is openvino"):
+        plan(ACCELERATED, {"model.xml"})
+    with pytest.raises(InvalidModel, match="named twice"):
+        plan(ACCELERATED.replace("[", '[ { name: "tensorrt" },'))

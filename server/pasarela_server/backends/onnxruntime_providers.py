@@ -1,0 +1,82 @@
+"""ONNX Runtime's execution providers for a model: the CPU, CUDA, and TensorRT in front of CUDA. Pure.
+
+Names and parameters of accelerators are those of Triton's ONNX Runtime backend; what it does not rename is handed to
+the provider under its own name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from pasarela_server.backends.base import BackendOptions
+from pasarela_server.errors import BackendMissing, InvalidModel
+
+CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
+Providers = list[tuple[str, dict[str, str]]]
+
+_RENAMED = {
+    "max_workspace_size_bytes": "trt_max_workspace_size",
+    "int8_calibration_table_name": "trt_int8_calibration_table_name",
+    "int8_use_native_calibration_table": "trt_int8_use_native_calibration_table",
+}
+_PRECISIONS: Mapping[str, Mapping[str, str]] = {
+    "FP32": {},
+    "FP16": {"trt_fp16_enable": "1"},
+    "INT8": {"trt_int8_enable": "1"},
+}
+
+
+def choose_providers(options: BackendOptions, index: int | None, available: Collection[str]) -> Providers:
+    """The providers of a model, the one that is asked first in front.
+
+    Args:
+        options: The model's; its accelerators count.
+        index: The CUDA device; None for the CPU.
+        available: Providers that are built into the installed ONNX Runtime.
+
+    Raises:
+        BackendMissing: One that is asked for is not built in; the message says what to install.
+        InvalidModel: An accelerator or a parameter of it is unknown, or the model runs on the CPU.
+    """
+    unknown = sorted(options.accelerators.keys() - {"tensorrt", "cuda"})
+    if unknown:
+        raise InvalidModel(f"gpu_execution_accelerator {unknown[0]!r} is unknown; known are tensorrt and cuda")
+    if index is None:
+        if options.accelerators:
+            raise InvalidModel(
+                f"gpu_execution_accelerator {min(options.accelerators)!r} is for a GPU, and the model runs on the "
+                "CPU; write instance_group { kind: KIND_GPU }, or remove it"
+            )
+        return [(CPU, {})]
+    if CUDA not in available:
+        raise BackendMissing(
+            "the model asks for a CUDA device, and this build of onnxruntime has no CUDA; "
+            "install it with: pip install onnxruntime-gpu"
+        )
+    device = {"device_id": str(index)}
+    providers: Providers = [(CUDA, {**options.accelerators.get("cuda", {}), **device}), (CPU, {})]
+    if "tensorrt" not in options.accelerators:
+        return providers
+    if TENSORRT not in available:
+        raise BackendMissing(
+            "the model asks for TensorRT, and this build of onnxruntime has none; "
+            "install it with: pip install onnxruntime-gpu tensorrt"
+        )
+    return [(TENSORRT, {**_tensorrt_options(options.accelerators["tensorrt"]), **device}), *providers]
+
+
+def _tensorrt_options(parameters: Mapping[str, str]) -> dict[str, str]:
+    chosen: dict[str, str] = {}
+    for key, value in parameters.items():
+        if key == "precision_mode":
+            if value not in _PRECISIONS:
+                raise InvalidModel(f"precision_mode is {value!r}; expected one of {', '.join(_PRECISIONS)}")
+            chosen.update(_PRECISIONS[value])
+        elif key in _RENAMED or key.startswith("trt_"):
+            chosen[_RENAMED.get(key, key)] = {"true": "1", "false": "0"}.get(value.lower(), value)
+        else:
+            raise InvalidModel(
+                f"parameter {key!r} of the accelerator tensorrt is unknown; "
+                f"known are precision_mode, {', '.join(_RENAMED)} and those of ONNX Runtime, which begin with trt_"
+            )
+    return chosen
