@@ -137,7 +137,8 @@ class DynamicBatcher:
 
     def _form(self, instance: int) -> tuple[Batch | None, Take | Wait]:
         now_s = self._clock()
-        step = decide(self._queue.lines(), self._policy, now_s, self._occupancy.batch(1, now_s).least_s)
+        service_s = self._occupancy.batch(1, now_s).least_s if self._policy.max_queue_delay_s else 0.0
+        step = decide(self._queue.lines(), self._policy, now_s, service_s)
         if isinstance(step, Wait):
             return None, self._until(step, now_s)
         popped = self._queue.pop(step.count, step.shape)
@@ -165,6 +166,8 @@ class DynamicBatcher:
         return None if outlook.fits(left_s) else outlook
 
     def _sweep(self, now_s: float) -> list[Dropped]:
+        if not self._queue.timed:
+            return []
         return self._queue.sweep(now_s, self._occupancy.batch(1, now_s).least_s)
 
     def _given_up(self, ticket: int, future: Future[BatchAnswer]) -> None:

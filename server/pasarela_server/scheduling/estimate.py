@@ -36,8 +36,8 @@ class Span:
 
 
 UNKNOWN = Span()
-_KEPT_S = 1.0
-"""How long a result is kept, so that it is not computed for each request."""
+_KEPT_S = 0.05
+"""How long a result is kept: small models are asked more often than their figures change."""
 
 
 class DurationEstimate:
@@ -45,22 +45,27 @@ class DurationEstimate:
 
     def __init__(self) -> None:
         self._samples: deque[tuple[float, float]] = deque(maxlen=MOST_SAMPLES)
-        self._span = UNKNOWN
+        self._span: Span | None = UNKNOWN
+        """None when it has to be computed anew: samples come more often than questions."""
 
     def add(self, seconds: float, now_s: float) -> None:
         """Takes notice of work that took so long and has just ended."""
         self._samples.append((now_s, seconds))
-        while self._samples[0][0] < now_s - MAX_AGE_S:
-            self._samples.popleft()
-        if len(self._samples) < FEWEST_SAMPLES:
-            self._span = UNKNOWN
-            return
-        ranked = sorted(seconds for _, seconds in self._samples)
-        self._span = Span(ranked[0], ranked[math.ceil(0.8 * len(ranked)) - 1])
+        self._span = None
 
     def span(self, now_s: float) -> Span:
         """How long the next will take."""
-        return self._span if self._samples and self._samples[-1][0] >= now_s - MAX_AGE_S else UNKNOWN
+        if not self._samples or self._samples[-1][0] < now_s - MAX_AGE_S:
+            return UNKNOWN
+        if self._span is None:
+            self._span = self._compute(self._samples[-1][0])
+        return self._span
+
+    def _compute(self, last_s: float) -> Span:
+        ranked = sorted(seconds for at_s, seconds in self._samples if at_s >= last_s - MAX_AGE_S)
+        if len(ranked) < FEWEST_SAMPLES:
+            return UNKNOWN
+        return Span(ranked[0], ranked[math.ceil(0.8 * len(ranked)) - 1])
 
 
 class BatchTimes:
@@ -73,8 +78,10 @@ class BatchTimes:
 
     def add(self, rows: int, seconds: float, now_s: float) -> None:
         """Takes notice of a batch of so many rows that kept an instance busy so long, until now."""
-        self._by_rows.setdefault(rows, DurationEstimate()).add(seconds, now_s)
-        self._spans.clear()
+        estimate = self._by_rows.get(rows)
+        if estimate is None:
+            estimate = self._by_rows[rows] = DurationEstimate()
+        estimate.add(seconds, now_s)
 
     def span(self, rows: int, now_s: float) -> Span:
         """How long a batch of so many rows will keep an instance busy.

@@ -44,12 +44,6 @@ class Outlook:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Execution:
-    rows: int
-    began_s: float
-
-
 class Occupancy:
     """Which instances are busy since when, and how long batches keep them so."""
 
@@ -57,19 +51,21 @@ class Occupancy:
         self._policy = policy
         self._instances = instances
         self._times = BatchTimes()
-        self._busy: dict[int, _Execution] = {}
+        self._busy: dict[int, tuple[int, float]] = {}
+        """Rows of the batch and its beginning, by instance."""
         self._last_rows = 1
 
     def began(self, instance: int, rows: int, now_s: float) -> None:
         """An instance begins with a batch."""
-        self._busy[instance] = _Execution(rows, now_s)
+        self._busy[instance] = (rows, now_s)
         self._last_rows = rows
 
     def ended(self, instance: int, now_s: float) -> None:
         """An instance is free; that it was before is no mistake."""
         execution = self._busy.pop(instance, None)
         if execution is not None:
-            self._times.add(execution.rows, now_s - execution.began_s, now_s)
+            rows, began_s = execution
+            self._times.add(rows, now_s - began_s, now_s)
 
     def batch(self, rows: int, now_s: float) -> Span:
         """How long a batch keeps an instance busy."""
@@ -102,8 +98,5 @@ class Occupancy:
 
     def _free_s(self, now_s: float) -> list[float]:
         """When the instances will probably be free, the next first."""
-        busy = [
-            max(now_s, execution.began_s + self.batch(execution.rows, now_s).likely_s)
-            for execution in self._busy.values()
-        ]
+        busy = [max(now_s, began_s + self.batch(rows, now_s).likely_s) for rows, began_s in self._busy.values()]
         return sorted([*busy, *[now_s] * (self._instances - len(busy))])

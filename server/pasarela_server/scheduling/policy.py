@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +103,7 @@ def decide(
     for shape, waiting in lines:
         step = decide_line(waiting, policy, now_s, service_s)
         if isinstance(step, Take):
-            return replace(step, shape=shape)
+            return Take(step.count, step.reason, shape)
         if step.seconds is not None:
             seconds = step.seconds if seconds is None else min(seconds, step.seconds)
     return Wait(seconds)

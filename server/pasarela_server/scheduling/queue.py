@@ -13,6 +13,8 @@ from pasarela_server.errors import DeadlineExpired, QueueTimeout, ServingError
 from pasarela_server.scheduling.batch import Entry
 from pasarela_server.scheduling.policy import Waiting
 
+_NOTHING = object()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuePolicy:
@@ -84,14 +86,6 @@ class _Level:
         return len(self.waiting.everyone) + len(self.delayed.everyone)
 
 
-@dataclass(slots=True)
-class _Place:
-    """Where an entry waits."""
-
-    level: _Level
-    line: _Line
-
-
 class RequestQueue:
     """Entries in the order in which they are to be executed: by level, those that were delayed behind the others.
 
@@ -117,12 +111,16 @@ class RequestQueue:
         """
         self._name = name
         self._levels = tuple(map(_Level, policies))
+        self._lines = tuple(line for level in self._levels for line in (level.waiting, level.delayed))
+        """All lines, the next to be served first."""
         self._default_level = default_level
         self._max_rows = max_rows
         self._ripe_rows = ripe_rows
         self._batches = 0
         self._tickets = itertools.count()
-        self._places: dict[int, _Place] = {}
+        self._places: dict[int, tuple[Entry, _Level, _Line]] = {}
+        """What waits, by ticket, and where."""
+        self._expires = any(math.isfinite(policy.timeout_s) for policy in policies)
         self._rows: dict[Hashable, int] = {}
         self._ripe: dict[Hashable, None] = {}
         # Tickets, not entries: what has left must not be kept alive by a deadline that is far away.
@@ -131,9 +129,14 @@ class RequestQueue:
     def __len__(self) -> int:
         return len(self._places)
 
+    @property
+    def timed(self) -> bool:
+        """False if nothing that waits can be over: `sweep` would find nothing."""
+        return bool(self._deadlines) or self._expires
+
     def __iter__(self) -> Iterator[Entry]:
         """All entries, the next to be executed first."""
-        return itertools.chain.from_iterable(line.everyone.values() for line in self._lines())
+        return itertools.chain.from_iterable(line.everyone.values() for line in self._lines)
 
     def room(self, priority: int) -> int:
         """How many more requests of a priority may come."""
@@ -160,7 +163,7 @@ class RequestQueue:
         ticket = next(self._tickets)
         level = self._levels[self._level(entry.priority)]
         level.waiting.append(ticket, entry)
-        self._places[ticket] = _Place(level, level.waiting)
+        self._places[ticket] = (entry, level, level.waiting)
         if entry.waiting.deadline_s < math.inf:
             heapq.heappush(self._deadlines, (entry.waiting.deadline_s, ticket))
         self._count(level, entry.waiting, 1)
@@ -171,38 +174,35 @@ class RequestQueue:
         place = self._places.pop(ticket, None)
         if place is None:
             return None
-        entry = place.line.everyone[ticket]
-        place.line.remove(ticket)
-        self._count(place.level, entry.waiting, -1)
-        self._forget_deadlines()
+        entry, level, line = place
+        line.remove(ticket)
+        self._count(level, entry.waiting, -1)
+        if len(self._deadlines) > 2 * len(self._places) + 64:
+            self._forget_deadlines()
         return entry
 
     def lines(self) -> Iterator[tuple[Hashable, Iterator[Waiting]]]:
         """What waits, by shape, as `policy.decide` wants it: the line of the next request first.
 
-        An entry whose client has given it up is passed over. The queue must not change meanwhile.
+        The queue must not change meanwhile.
         """
-        heads = [next(iter(line.everyone.values())).waiting.shape for line in self._lines() if line.everyone]
-        if not heads:
+        heads = (next(iter(line.everyone.values())).waiting.shape for line in self._lines if line.everyone)
+        head = next(heads, _NOTHING)
+        if head is _NOTHING:
             return
-        yield heads[0], self._alike(heads[0])
+        yield head, self._alike(head)
         others = {*heads, *self._ripe}
         tightest = self._tightest()
         if tightest is not None:
             others.add(tightest.waiting.shape)
-        for shape in sorted(others - {heads[0]}, key=self._rank):
+        for shape in sorted(others - {head}, key=self._rank):
             yield shape, self._alike(shape)
 
     def pop(self, count: int, shape: Hashable) -> list[Entry]:
         """Takes the next entries of a shape out."""
-        tickets = (
-            ticket
-            for line in self._lines()
-            for ticket, entry in line.by_shape.get(shape, {}).items()
-            if not entry.future.cancelled()
-        )
-        taken = (self.discard(ticket) for ticket in list(itertools.islice(tickets, count)))
-        return [entry for entry in taken if entry is not None]
+        alike = itertools.chain.from_iterable(line.by_shape.get(shape, ()) for line in self._lines)
+        tickets = list(itertools.islice(alike, count))
+        return [entry for entry in map(self.discard, tickets) if entry is not None]
 
     def clear(self) -> list[Entry]:
         """Takes everything out."""
@@ -213,6 +213,8 @@ class RequestQueue:
 
     def until_timeout_s(self, now_s: float) -> float:
         """How long until the next entry has waited as long as its policy allows; infinite if that never comes."""
+        if not self._expires:
+            return math.inf
         # Within a line the first has waited longest.
         ends = [
             next(iter(level.waiting.everyone.values())).waiting.enqueued_s + level.policy.timeout_s
@@ -243,26 +245,21 @@ class RequestQueue:
                 if level.policy.delay_on_timeout:
                     level.waiting.remove(ticket)
                     level.delayed.append(ticket, entry)
-                    self._places[ticket].line = level.delayed
+                    self._places[ticket] = (entry, level, level.delayed)
                 else:
                     self.discard(ticket)
                     dropped.append(Dropped(entry, self._timed_out(level.policy.timeout_s)))
         return dropped
 
-    def _lines(self) -> Iterator[_Line]:
-        for level in self._levels:
-            yield level.waiting
-            yield level.delayed
-
     def _alike(self, shape: Hashable) -> Iterator[Waiting]:
-        for line in self._lines():
-            for entry in line.by_shape.get(shape, {}).values():
-                if not entry.future.cancelled():
+        for line in self._lines:
+            if shape in line.by_shape:
+                for entry in line.by_shape[shape].values():
                     yield entry.waiting
 
     def _rank(self, shape: Hashable) -> tuple[int, int]:
         return next(
-            (at, next(iter(line.by_shape[shape]))) for at, line in enumerate(self._lines()) if shape in line.by_shape
+            (at, next(iter(line.by_shape[shape]))) for at, line in enumerate(self._lines) if shape in line.by_shape
         )
 
     def _share_before(self, shape: Hashable) -> float:
@@ -279,29 +276,29 @@ class RequestQueue:
             ticket = self._deadlines[0][1]
             place = self._places.get(ticket)
             if place is not None:
-                return place.line.everyone[ticket]
+                return place[0]
             heapq.heappop(self._deadlines)
         return None
 
     def _forget_deadlines(self) -> None:
-        """Drops the deadlines of those that have left, when they have become the greater part."""
-        if len(self._deadlines) > 2 * len(self._places) + 64:
-            self._deadlines = [deadline for deadline in self._deadlines if deadline[1] in self._places]
-            heapq.heapify(self._deadlines)
+        """Drops the deadlines of those that have left: they have become the greater part."""
+        self._deadlines = [deadline for deadline in self._deadlines if deadline[1] in self._places]
+        heapq.heapify(self._deadlines)
 
     def _count(self, level: _Level, waiting: Waiting, sign: int) -> None:
+        shape, size = waiting.shape, self._max_rows
         level.rows += sign * waiting.rows
-        before = self._rows.get(waiting.shape, 0)
+        before = self._rows.get(shape, 0)
         rows = before + sign * waiting.rows
-        self._batches += -(-rows // self._max_rows) - -(-before // self._max_rows)
+        self._batches += (rows + size - 1) // size - (before + size - 1) // size
         if rows:
-            self._rows[waiting.shape] = rows
+            self._rows[shape] = rows
         else:
-            del self._rows[waiting.shape]
+            del self._rows[shape]
         if rows >= self._ripe_rows:
-            self._ripe[waiting.shape] = None
-        else:
-            self._ripe.pop(waiting.shape, None)
+            self._ripe[shape] = None
+        elif before >= self._ripe_rows:
+            del self._ripe[shape]
 
     def _level(self, priority: int) -> int:
         known = 1 <= priority <= len(self._levels)

@@ -120,9 +120,8 @@ def test_the_line_of_the_next_request_comes_first_then_those_that_may_be_due() -
 def test_requests_of_a_shape_are_gathered_past_the_others() -> None:
     queue = RequestQueue("m", [QueuePolicy()], max_rows=4)
     entries = [entry(shape=shape) for shape in "abaab"]
-    for one in entries:
-        queue.append(one)
-    entries[2].future.cancel()
+    tickets = [queue.append(one) for one in entries]
+    assert queue.discard(tickets[2]) is entries[2]
     assert queue.pop(2, "a") == [entries[0], entries[3]]
     assert queue.pop(9, "b") == [entries[1], entries[4]]
 
