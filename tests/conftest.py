@@ -17,6 +17,9 @@ from pathlib import Path
 
 import pytest
 
+# Servers that tests start leave nothing in the home of who runs them.
+os.environ.setdefault("PASARELA_MODEL_CACHE", "none")
+
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED_REPOSITORY = ROOT / "model_repository"
 

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from pasarela_server.config.command_line import parse_command_line
-from pasarela_server.config.server import InvalidSetting, ServerConfig, flag, resolve, settings, variable
+from pasarela_server.config.server import (
+    InvalidSetting,
+    ServerConfig,
+    default_cache,
+    flag,
+    resolve,
+    settings,
+    variable,
+)
 
 HERE = Path("models")
 
@@ -105,3 +113,45 @@ def test_an_empty_variable_counts_as_unset() -> None:
     config = parse_command_line([], {"PASARELA_MODEL_REPOSITORY": "models", "PASARELA_GRPC_PORT": ""})
 
     assert config.grpc_port == 8001
+
+
+@pytest.mark.parametrize(
+    ("said", "environment", "expected"),
+    [
+        ({"model_cache": "/srv/cache"}, {}, Path("/srv/cache")),  # reason: a folder
+        ({"model_cache": "None"}, {}, None),  # reason: switched off
+        ({}, {"PASARELA_MODEL_CACHE": "none"}, None),  # reason: by the environment
+    ],
+)
+def test_the_model_cache(said: dict[str, str], environment: dict[str, str], expected: Path | None) -> None:
+    assert resolve({"model_repository": "r", **said}, environment).model_cache == expected
+
+
+@pytest.mark.parametrize(
+    ("home", "cache", "expected"),
+    [
+        ("/home/a", None, Path("/home/a/.cache/pasarela")),  # reason: the usual place
+        ("/home/a", "/fast", Path("/fast/pasarela")),  # reason: another place for all caches
+        ("/home/a", "relative", Path("/home/a/.cache/pasarela")),  # reason: to be ignored, says the standard
+    ],
+)
+def test_the_cache_of_who_says_nothing(
+    home: str, cache: str | None, expected: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", home)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    if cache is not None:
+        monkeypatch.setenv("XDG_CACHE_HOME", cache)
+    assert default_cache() == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({}, None),  # reason: as many as --cpu-threads
+        ({"busy_cores": "3"}, 3),  # reason: another number
+        ({"busy_cores": "0"}, 0),  # reason: no bound
+    ],
+)
+def test_busy_cores(said: dict[str, str], expected: int | None) -> None:
+    assert resolve({"model_repository": "r", **said}, {}).busy_cores == expected
