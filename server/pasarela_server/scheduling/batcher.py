@@ -161,6 +161,10 @@ class DynamicBatcher:
         left_s = entry.waiting.deadline_s - now_s
         if math.isinf(left_s):
             return None
+        # Most requests have much more time than they need: even if each that waits made a batch of its own.
+        most_s = (len(self._queue) + 2) * self._occupancy.batch(self._policy.max_rows, now_s).likely_s
+        if left_s > max(0.0, most_s):
+            return None
         before = self._queue.before(entry.priority, entry.waiting.shape)
         outlook = self._occupancy.outlook(entry.waiting.rows, before, 0, now_s)
         return None if outlook.fits(left_s) else outlook
