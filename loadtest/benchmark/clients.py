@@ -109,8 +109,7 @@ async def open_arrivals(
     outcomes: list[Outcome] = []
     lags_ms: list[float] = []
     async with _connections(url, what, _OPEN_CONNECTIONS) as calls:
-        for number, call in enumerate(calls):
-            await call(what.messages[number % len(what.messages)])
+        await asyncio.gather(*(call(what.messages[number % len(what.messages)]) for number, call in enumerate(calls)))
         begun, busy = time.perf_counter(), time.process_time()
 
         async def request(number: int, due: float) -> None:

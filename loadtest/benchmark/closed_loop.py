@@ -12,41 +12,38 @@ def rate(work: Sequence[Callable[[], None]], seconds: float) -> float:
 
     Args:
         work: One callable for each thread; each call counts as one image.
-        seconds: How long to measure, after one unmeasured call of each.
+        seconds: How long to measure, after one unmeasured call of each; longer until each has ended two more.
 
     Returns:
-        Calls per second of all threads together, counted over a window that begins and ends in full swing. A window
-        in which no call ended is made longer.
+        Calls per second of all threads together; see `rate_of`.
     """
-    counts = [0] * len(work)
+    ended: list[list[float]] = [[] for _ in work]
     errors: list[BaseException] = []
     start = threading.Barrier(len(work) + 1)
     stop = threading.Event()
 
-    def loop(index: int, step: Callable[[], None]) -> None:
+    def loop(step: Callable[[], None], times: list[float]) -> None:
         try:
             step()
             start.wait()
-            step()
             while not stop.is_set():
                 step()
-                counts[index] += 1
+                times.append(time.perf_counter())
         except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
             errors.append(error)
             start.abort()
             stop.set()
 
-    threads = [threading.Thread(target=loop, args=pair, daemon=True) for pair in enumerate(work)]
+    threads = [threading.Thread(target=loop, args=pair, daemon=True) for pair in zip(work, ended, strict=True)]
     for thread in threads:
         thread.start()
-    measured = 0.0
+    measured: list[list[float]] = []
     try:
         start.wait()
-        begun, before = time.perf_counter(), sum(counts)
         stop.wait(seconds)
-        while sum(counts) == before and not stop.is_set():
+        while any(len(times) < 2 for times in ended) and not stop.is_set():
             stop.wait(seconds)
-        measured = (sum(counts) - before) / (time.perf_counter() - begun)
+        measured = [list(times) for times in ended]  # what ends later ran beside fewer others
     except threading.BrokenBarrierError:
         pass  # the thread that broke it has left its error
     finally:
@@ -55,7 +52,19 @@ def rate(work: Sequence[Callable[[], None]], seconds: float) -> float:
             thread.join()
     if errors:
         raise errors[0]
-    return measured
+    return rate_of(measured)
+
+
+def rate_of(ended: Sequence[Sequence[float]]) -> float:
+    """Calls per second of all threads together, by when the calls of each of them ended. Pure.
+
+    Each thread's clock runs from the end of its first call to that of its last: neither the part of a call that a
+    window would cut off at its beginning nor the one at its end is lost.
+
+    Args:
+        ended: For each thread, in seconds, two at least, rising.
+    """
+    return sum((len(times) - 1) / (times[-1] - times[0]) for times in ended)
 
 
 def latencies_ms(step: Callable[[], None], seconds: float) -> list[float]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.benchmark.closed_loop import latencies_ms, rate
+from loadtest.benchmark.closed_loop import latencies_ms, rate, rate_of
 from loadtest.benchmark.figures import Figures
 from loadtest.benchmark.spread import Spread, percentile
 
@@ -76,6 +76,18 @@ def test_a_percentile_holds_at_least_its_part(values: list[float], fraction: flo
 def test_percentiles_of_nothing_are_refused(values: list[float], fraction: float) -> None:
     with pytest.raises(ValueError, match=r"at least one value|more than 0"):
         percentile(values, fraction)
+
+
+@pytest.mark.parametrize(
+    ("ended", "per_second"),
+    [
+        pytest.param([[1.0, 1.5, 2.0]], 2.0, id="two calls between three ends"),
+        pytest.param([[0.1, 0.6], [0.3, 0.8]], 4.0, id="threads add up, whatever their phase"),
+        pytest.param([[0.0, 1.0, 2.0], [0.0, 0.1, 0.2]], 11.0, id="each by its own clock"),
+    ],
+)
+def test_rates_lose_no_part_of_a_call(ended: list[list[float]], per_second: float) -> None:
+    assert rate_of(ended) == pytest.approx(per_second)
 
 
 def test_every_thread_counts() -> None:
