@@ -24,11 +24,15 @@ from loadtest.server_process import ServerDidNotStart, started_server
 ROOT = Path(__file__).parents[2]
 _READY_S = 240.0
 _OUTPUT_BYTES = 17 * 8400 * 4
-_COLUMNS = ("bare", "bare_copying", "in_process", "detect", "raw")
+_COLUMNS = ("bare", "bare_copying", "in_process", "detect", "raw_merged", "raw")
+_LOADS = ("detect", "raw_merged", "raw")
 _TITLES = (
-    "largest batch", "bare", "bare with copies", "in process", "server, JPEG", "server, raw", "JPEG ÷ bare",
-    "raw ÷ bare", "JPEG p50 / p99 ms", "raw p50 / p99 ms", "cores of the clients",
+    "largest batch", "bare", "bare with copies", "in process", "server: JPEG", "raw, single rows", "raw, whole batches",
+    *(f"{load} ÷ bare" for load in ("JPEG", "single rows", "whole batches")),
+    *(f"{load} p50 / p99 ms" for load in ("JPEG", "single rows", "whole batches")), "cores of the clients",
 )  # fmt: skip
+_WHOLE_BATCHES = 6
+"""Clients that send batches which are full already: enough to keep all instances busy."""
 
 Figures = dict[int, dict[str, list[float]]]
 """By largest batch, then by quantity: one value for each round."""
@@ -40,8 +44,8 @@ def arguments() -> argparse.Namespace:
         prog="python -m loadtest.gpu",
         description="Images per second of the bare engine (resident on the GPU, and with copies), of the pipeline in "
         "process (JPEG to detections, no gRPC) and of the server (JPEG to detections; raw FP32 tensors in shared "
-        "memory), for several largest batches. A largest batch of 1 is the server with batching off. Rounds go "
-        "through all of them in turn; figures are medians over the rounds.",
+        "memory, sent one by one and as whole batches), for several largest batches. A largest batch of 1 is the "
+        "server with batching off. Rounds go through all of them in turn; figures are medians over the rounds.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument(
@@ -87,14 +91,18 @@ def measure(options: argparse.Namespace, sizes: list[int], images: list[bytes], 
                     rate = pipeline_rate(models, detection_name(rows), images, options.clients, options.seconds)
                     figures[rows]["in_process"].append(rate)
             torch.cuda.empty_cache()
-        if only & {"detect", "raw"}:
+        if only & set(_LOADS):
             with _served(repository, folder / "server.log", options.server_flags) as url:
                 for rows in sizes:
                     load = Load(url, detection_name(rows), options.client_processes, options.clients, options.seconds)
                     if "detect" in only:
                         _note(figures[rows], "detect", detect(load, images))
+                    raw = replace(load, model=raw_name(rows))
+                    if "raw_merged" in only:
+                        _note(figures[rows], "raw_merged", infer(raw, 1, SIDE, _OUTPUT_BYTES))
                     if "raw" in only:
-                        _note(figures[rows], "raw", infer(replace(load, model=raw_name(rows)), SIDE, _OUTPUT_BYTES))
+                        few = replace(raw, processes=_WHOLE_BATCHES, clients=_WHOLE_BATCHES)
+                        _note(figures[rows], "raw", infer(few, rows, SIDE, _OUTPUT_BYTES))
     return figures
 
 
@@ -124,14 +132,11 @@ def table(figures: Figures) -> str:
     ]
     for rows, taken in sorted(figures.items()):
         cells = [_median(taken, column) for column in _COLUMNS]
-        cells += [_ratio(taken, "detect"), _ratio(taken, "raw")]
+        cells += [_ratio(taken, what) for what in _LOADS]
         cells += [f"{_median(taken, f'{what}_p50_ms', 1)} / {_median(taken, f'{what}_p99_ms', 1)}" for what in _LOADS]
         cells.append(" / ".join(_median(taken, f"{what}_client_cores", 1) for what in _LOADS))
         lines.append(f"| {rows} | {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-_LOADS = ("detect", "raw")
 
 
 def _median(taken: dict[str, list[float]], what: str, digits: int = 0) -> str:

@@ -7,8 +7,9 @@ import contextlib
 import multiprocessing
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import shared_memory
+from typing import Any
 
 import grpc
 import numpy as np
@@ -18,7 +19,7 @@ from pasarela_proto import detection_pb2, inference_pb2, inference_pb2_grpc
 _OPTIONS = (("grpc.max_receive_message_length", -1), ("grpc.use_local_subchannel_pool", 1))
 _DETECT = "/pasarela.v1.DetectionService/Detect"
 _INFER = "/inference.GRPCInferenceService/ModelInfer"
-_WARM_S = 1.0
+_WARM_S = 2.0
 _CHANNELS = 4
 """Connections of each process: a server of several processes gets its share of them."""
 
@@ -55,12 +56,22 @@ def detect(load: Load, images: Sequence[bytes]) -> Taken:
     return _measure(load, _DETECT, [messages] * load.clients)
 
 
-def infer(load: Load, side: int, output_bytes: int) -> Taken:
-    """Raw tensors (1, 3, side, side) FP32 in the system's shared memory, a place of its own for each client."""
-    size = 3 * side * side * 4
+def infer(load: Load, rows: int, side: int, output_bytes: int) -> Taken:
+    """Raw tensors (rows, 3, side, side) FP32 in the system's shared memory, a place of its own for each client.
+
+    Args:
+        load: Who asks for what.
+        rows: Of each request.
+        side: Of the images.
+        output_bytes: Of one row's answer.
+
+    Returns:
+        Images per second: each row counts.
+    """
+    size, output_bytes = rows * 3 * side * side * 4, rows * output_bytes
     memory = shared_memory.SharedMemory(create=True, size=load.clients * (size + output_bytes))
     try:
-        np.frombuffer(memory.buf, np.float32)[:] = 0.5
+        np.ndarray(memory.size // 4, np.float32, memory.buf)[:] = 0.5
         with grpc.insecure_channel(load.url) as channel:
             stub = inference_pb2_grpc.GRPCInferenceServiceStub(channel)
             stub.SystemSharedMemoryUnregister(inference_pb2.SystemSharedMemoryUnregisterRequest(name="load"))
@@ -71,7 +82,12 @@ def infer(load: Load, side: int, output_bytes: int) -> Taken:
             )
             outputs_at = load.clients * size
             requests = [
-                _request(load.model, side, (number * size, size), (outputs_at + number * output_bytes, output_bytes))
+                _request(
+                    load.model,
+                    (rows, 3, side, side),
+                    (number * size, size),
+                    (outputs_at + number * output_bytes, output_bytes),
+                )
                 for number in range(load.clients)
             ]
             taken = _measure(load, _INFER, [[request] for request in requests])
@@ -79,12 +95,12 @@ def infer(load: Load, side: int, output_bytes: int) -> Taken:
     finally:
         memory.close()
         memory.unlink()
-    return taken
+    return replace(taken, per_second=rows * taken.per_second)
 
 
-def _request(model: str, side: int, source: tuple[int, int], target: tuple[int, int]) -> bytes:
+def _request(model: str, shape: tuple[int, ...], source: tuple[int, int], target: tuple[int, int]) -> bytes:
     request = inference_pb2.ModelInferRequest(model_name=model)
-    tensor = request.inputs.add(name="images", datatype="FP32", shape=[1, 3, side, side])
+    tensor = request.inputs.add(name="images", datatype="FP32", shape=shape)
     output = request.outputs.add(name="output0")
     for parameters, (offset, size) in ((tensor.parameters, source), (output.parameters, target)):
         parameters["shared_memory_region"].string_param = "load"
@@ -129,7 +145,7 @@ async def _clients(url: str, method: str, messages: list[list[bytes]], seconds: 
         channels = [
             await undo.enter_async_context(grpc.aio.insecure_channel(url, options=_OPTIONS)) for _ in range(_CHANNELS)
         ]
-        calls = [channel.unary_unary(method) for channel in channels]
+        calls: list[Any] = [channel.unary_unary(method) for channel in channels]
         for call in calls:
             await call(messages[0][0])
         await asyncio.to_thread(start.wait, 60)

@@ -10,7 +10,7 @@ max_batch_size: {rows}
 instance_group {{ kind: KIND_GPU count: {instances} }}
 {batching}
 """
-_MERGED = "dynamic_batching { default_queue_policy { max_queue_size: 4096 } }"
+_QUEUE = "dynamic_batching { default_queue_policy { max_queue_size: 4096 } }"
 _DETECTION = 'backend: "detection"\nparameters {{ key: "model" value {{ string_value: "{raw}" }} }}\n'
 
 
@@ -39,7 +39,7 @@ def write_repository(artefact: Path, sizes: list[int], instances: int, parameter
         (raw / "1").mkdir(parents=True)
         detection.mkdir()
         shutil.copyfile(artefact, raw / "1" / f"model{artefact.suffix}")
-        written = _RAW.format(rows=rows, instances=instances, batching=_MERGED if rows > 1 else "")
+        written = _RAW.format(rows=rows, instances=instances, batching=_QUEUE)
         for key, value in parameters.items():
             written += f'parameters {{ key: "{key}" value {{ string_value: "{value}" }} }}\n'
         (raw / "config.pbtxt").write_text(written, encoding="utf-8")

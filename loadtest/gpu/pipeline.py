@@ -42,7 +42,7 @@ async def _measure(models: ModelManager, model: str, images: list[bytes], client
         nonlocal count
         while time.perf_counter() < until:
             with models.acquire(model) as handle:
-                await handle.servable.detect(images[position % len(images)])  # type: ignore[union-attr]
+                await handle.servable.detect(images[position % len(images)])
             count += 1
             position += clients
 

@@ -12,6 +12,11 @@ _REHEARSALS = 3
 _recording = threading.Lock()
 
 
+def keep_single_precision(torch: Any) -> None:
+    """Has this process compute in single precision where that was asked for: convolutions use TF32 otherwise."""
+    torch.backends.cudnn.allow_tf32 = False
+
+
 class CudaLane:
     """Work of one lane runs in order; lanes run side by side, and none waits for another. Used by one thread at a time.
 
@@ -56,8 +61,7 @@ class CudaLane:
         Raises:
             Exception: Whatever the framework raises, for work that cannot be recorded or memory that is not there.
         """
-        # Kernels are chosen by trying them, which is a switch of the process.
-        with _recording, self._torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False):
+        with _recording:
             for _ in range(_REHEARSALS):
                 run()
             self.wait()
@@ -69,9 +73,22 @@ class CudaLane:
             except BaseException:
                 with contextlib.suppress(RuntimeError):
                     graph.capture_end()
+                self._recover()
                 raise
             graph.capture_end()
         return graph.replay, outputs
+
+    def _recover(self) -> None:
+        """Ends what a failed recording leaves: PyTorch takes memory and random numbers as if it still went on."""
+        torch, pool = self._torch, self._pool
+        self._pool = torch.cuda.graph_pool_handle()
+        with contextlib.suppress(RuntimeError, AttributeError):
+            torch._C._cuda_endAllocateToPool(self._device.index, pool)  # noqa: SLF001 - there is no public way
+        with contextlib.suppress(RuntimeError):
+            graph, one = torch.cuda.CUDAGraph(), torch.zeros(1, device=self._device)
+            graph.capture_begin(pool=torch.cuda.graph_pool_handle(), capture_error_mode="thread_local")
+            one.add_(1)
+            graph.capture_end()
 
     def wait(self) -> None:
         """Blocks until the lane's work is done. Other threads run in the meantime."""

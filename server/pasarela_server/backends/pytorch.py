@@ -13,10 +13,11 @@ import numpy as np
 from pasarela_server.backends import graph_sizes
 from pasarela_server.backends.artefacts import cuda_index, import_framework, loading, require_file
 from pasarela_server.backends.base import ArtefactSpec, BackendOptions
-from pasarela_server.backends.cuda_lane import CudaLane
+from pasarela_server.backends.cuda_lane import CudaLane, keep_single_precision
 from pasarela_server.backends.exported_program import empty, load_exported
 from pasarela_server.backends.metadata import exported_precision, pixel_inputs
 from pasarela_server.backends.pytorch_batches import BatchSession
+from pasarela_server.backends.pytorch_compiled import Compiler, asks_to_compile
 from pasarela_server.backends.pytorch_fitting import fit
 from pasarela_server.backends.pytorch_host import ArrayNetwork, HostSession
 from pasarela_server.backends.pytorch_network import Network
@@ -43,11 +44,13 @@ class PyTorchBackend:
         self._exported = exported
         self._sessions: list[PyTorchSession] = []
         asked = asked_precision(options.parameters)
+        self._compiles = asks_to_compile(options.parameters) and self._device != "cpu"
         self._sizes = graph_sizes.graph_sizes(options.parameters.get(graph_sizes.PARAMETER), options.max_rows)
         with loading(artefact):
             network, self._spec = self._load(artefact)
             self._network: Network | None
             self._network, self._precision = self._fit(network, asked)
+        self._compiler = Compiler(self._network, self._precision, self._called) if self._compiles else None
 
     @property
     def spec(self) -> ArtefactSpec:
@@ -65,7 +68,10 @@ class PyTorchBackend:
         if self._device == "cpu":
             return f"{text}{self._options.instances} x {self._options.threads} threads"
         recorded = {size for session in self._sessions if isinstance(session, BatchSession) for size in session.sizes}
-        graphs = f"CUDA graphs of {', '.join(map(str, sorted(recorded)))} rows" if recorded else "no CUDA graphs"
+        graphs = "no CUDA graphs"
+        if recorded:
+            kind = "compiled CUDA graphs" if self._compiler is not None and self._compiler.compiled else "CUDA graphs"
+            graphs = f"{kind} of {', '.join(map(str, sorted(recorded)))} rows"
         return f"{text}{self._torch.cuda.get_device_name(self._device)}, {self._options.instances} streams, {graphs}"
 
     def session(self) -> PyTorchSession:
@@ -76,7 +82,7 @@ class PyTorchBackend:
         if self._device == "cpu":
             session = HostSession(ArrayNetwork(self._network, self._options.threads), self._spec)
         else:
-            session = BatchSession(self._network, CudaLane(self._torch, self._device), self._spec)
+            session = BatchSession(self._network, CudaLane(self._torch, self._device), self._spec, self._compiler)
             failures = session.record(usual_forms(self._spec), self._sizes if self._spec.batched else self._sizes[:1])
             for failure in failures:
                 _log.warning("%s: no CUDA graph, so it runs step by step: %s", self._called, failure)
@@ -90,7 +96,7 @@ class PyTorchBackend:
         self._sessions.clear()
         if self._exported and self._network is not None:
             empty(self._network.module)
-        self._network = None
+        self._network = self._compiler = None
         if self._device != "cpu":
             self._torch.cuda.empty_cache()  # other processes may need the memory
 
@@ -129,7 +135,9 @@ class PyTorchBackend:
             if asked not in (None, Precision.F32):
                 raise
             return network, Precision.F32  # sizes that nothing tells: what comes will show whether it runs
-        network, precision, refused = fit(network, sample, own, asked, usual, freeze=not self._exported)
+        network, precision, refused = fit(
+            network, sample, own, asked, usual, freeze=not (self._exported or self._compiles)
+        )
         if refused is not None:
             _log.warning("%s: %s; it computes in %s", self._called, refused, precision.value)
         return network, precision
@@ -147,10 +155,11 @@ class PyTorchLoader:
     def load(self, artefact: Path, options: BackendOptions) -> PyTorchBackend:
         """See `BackendLoader.load`.
 
-        The parameter `device` is `cpu`, `gpu` or `cuda:N`; `precision` is f32, f16, bf16 or default; `cuda_graphs` is
-        `off`, or the batch sizes to record as `1,8,32`. TorchScript archives without Ultralytics' metadata do not say
-        what shapes they take: the parameter `<input name>.shape` does, as `-1,3,224,224`, and `<input name>.datatype`
-        where it is not FP32.
+        The parameter `device` is `cpu`, `gpu` or `cuda:N`; `precision` is f32, f16, bf16 or default. On a GPU,
+        `cuda_graphs` is `off`, or the batch sizes to record as `1,8,32`, and `compile` is true or false.
+
+        TorchScript archives without Ultralytics' metadata do not say what shapes they take: the parameter
+        `<input name>.shape` does, as `-1,3,224,224`, and `<input name>.datatype` where it is not FP32.
         """
         torch = import_framework("torch", extra="pytorch")
         require_file(artefact)
@@ -177,4 +186,5 @@ def _device(torch: Any, parameters: Mapping[str, str]) -> str:
         return "cpu"
     if not torch.cuda.is_available() or index >= torch.cuda.device_count():
         raise InvalidModel(f"the model asks for CUDA device {index}, and PyTorch sees no such device")
+    keep_single_precision(torch)
     return f"cuda:{index}"

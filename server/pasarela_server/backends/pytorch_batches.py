@@ -46,6 +46,10 @@ class Lane(Protocol):
         ...
 
 
+Prepare = Callable[[Sequence[Any]], Callable[[], list[Any]]]
+"""Takes tensors that stay where they are; gives what runs a network on whatever they hold when it is called."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Play:
     """All that is needed to run a batch of one number of rows.
@@ -65,9 +69,18 @@ class _Play:
 class BatchSession:
     """A session on a lane: batches of recorded forms are padded to a recorded size, others run step by step."""
 
-    def __init__(self, network: Network, lane: Lane, spec: ArtefactSpec) -> None:
+    def __init__(self, network: Network, lane: Lane, spec: ArtefactSpec, prepare: Prepare | None = None) -> None:
+        """Builds the session; `record` makes it fast.
+
+        Args:
+            network: Runs batches that are not recorded.
+            lane: The session's own.
+            spec: Of the network.
+            prepare: Makes what is recorded; None records the network.
+        """
         self._network: Network | None = network
         self._lane: Lane | None = lane
+        self._prepare: Prepare | None = prepare or (lambda inputs: functools.partial(network, inputs))
         self._batched = spec.batched
         self._input_names = [tensor.name for tensor in spec.inputs]
         self._output_names = [tensor.name for tensor in spec.outputs]
@@ -91,23 +104,24 @@ class BatchSession:
 
     def _record_form(self, form: Form, sizes: Sequence[int]) -> list[str]:
         """Records the sizes, the largest first: the smaller ones then find their memory in the pool."""
-        network, lane = self._open()
+        (_, lane), prepare = self._open(), self._prepare
+        assert prepare is not None, "the session is open"
         failures: list[str] = []
         plays: dict[int, _Play] = {}
         try:
             with lane.working():
                 host = [lane.host(self._whole(shape, sizes[0]), self._type(kind)) for kind, shape in form]
                 resident = [lane.resident(tuple(tensor.shape), tensor.dtype) for tensor in host]
-        except network.torch.OutOfMemoryError as error:
+        except RuntimeError as error:
             return [f"batches of {sizes[0]} rows: {reason(error)}"]
         for size in sizes:
             inputs = [self._rows(tensor, size) for tensor in resident]
             try:
                 with lane.working():
-                    start, outputs = lane.record(functools.partial(network, inputs))
+                    start, outputs = lane.record(prepare(inputs))
             except Exception as error:  # noqa: BLE001 - whatever the reason, the batch can still run step by step
                 failures.append(f"batches of {size} rows: {reason(error)}")
-                if isinstance(error, network.torch.OutOfMemoryError):
+                if _is_out_of_memory(error):
                     continue
                 break
             self._sizes.add(size)
@@ -132,13 +146,12 @@ class BatchSession:
         columns = [[part[name] for part in parts] for name in self._input_names]
         rows = sum(len(array) for array in columns[0]) if self._batched else 1
         play = self._plays.get(self._form(columns), {}).get(rows)
-        with inferring("PyTorch"), _enough_memory(network.torch, rows), lane.working():
+        with inferring("PyTorch"), _enough_memory(rows), lane.working():
             if play is None:
                 outputs = network([self._upload(lane, column, rows) for column in columns])
             else:
                 for column, host, resident in zip(columns, play.host, play.resident, strict=True):
-                    self._fill(host, column)
-                    resident.copy_(host, non_blocking=True)
+                    self._put(column, host, resident)
                 play.start()
                 outputs = play.outputs
             answers = self._download(lane, outputs)
@@ -148,7 +161,7 @@ class BatchSession:
         """Lets go of the network, and of all memory on the device."""
         self._plays.clear()
         self._sizes.clear()
-        self._network = self._lane = None
+        self._network = self._lane = self._prepare = None
 
     def _open(self) -> tuple[Network, Lane]:
         if self._network is None or self._lane is None:
@@ -163,30 +176,29 @@ class BatchSession:
         return (rows, *shape) if self._batched else shape
 
     def _type(self, kind: str) -> Any:
-        """In which type an input travels: floats in the one that the network computes in."""
         network, _ = self._open()
-        own = network.torch.from_numpy(np.empty(0, kind)).dtype
-        return network.compute if network.compute is not None and own.is_floating_point else own
+        return network.torch.from_numpy(np.empty(0, kind)).dtype
 
     def _rows(self, tensor: Any, rows: int) -> Any:
         return tensor[:rows] if self._batched else tensor
 
-    def _fill(self, host: Any, column: Sequence[Array]) -> None:
-        """Puts the parts of one input behind each other, converted on the way if need be."""
+    def _put(self, column: Sequence[Array], host: Any, resident: Any) -> None:
+        """Brings the parts of one input to the device, one behind the other.
+
+        A single part goes there from where it lies. Several are put together on the host first, in one call.
+        """
         network, _ = self._open()
         lent = [lend(network.torch, array) for array in column]
-        if len(lent) == 1:
-            host.copy_(lent[0])
-        else:
+        if len(lent) > 1:
             network.torch.cat(lent, out=host)
+            lent = [host]
+        resident.copy_(lent[0], non_blocking=True)
 
     def _upload(self, lane: Lane, column: Sequence[Array], rows: int) -> Any:
         array = column[0]
         shape = self._whole(array.shape[1:], rows) if self._batched else array.shape
-        host = lane.host(shape, self._type(array.dtype.str))
-        self._fill(host, column)
-        resident = lane.resident(shape, host.dtype)
-        resident.copy_(host, non_blocking=True)
+        host, resident = (take(shape, self._type(array.dtype.str)) for take in (lane.host, lane.resident))
+        self._put(column, host, resident)
         return resident
 
     def _download(self, lane: Lane, outputs: Sequence[Any]) -> list[Array]:
@@ -200,12 +212,19 @@ class BatchSession:
 
 
 @contextmanager
-def _enough_memory(torch: Any, rows: int) -> Iterator[None]:
+def _enough_memory(rows: int) -> Iterator[None]:
     """Says what to do when a batch does not fit into the GPU's memory. The next batch finds it as it was."""
     try:
         yield
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:
+        if not _is_out_of_memory(error):
+            raise
         raise BackendFailure(
             f"the GPU has not enough memory for a batch of {rows} rows: lower the model's max_batch_size or "
             "instance_group.count, or unload other models"
         ) from error
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """TorchScript tells it as an error of its own, so the type does not say."""
+    return "out of memory" in str(error)

@@ -10,9 +10,10 @@ from typing import Any
 from pasarela_server.backends.pytorch_network import Network
 from pasarela_server.backends.pytorch_precision import Precision
 from pasarela_server.backends.reasons import reason
+from pasarela_server.backends.torchscript_archive import freeze_torchscript
 from pasarela_server.errors import InvalidModel
 
-_TOLERANCE = {Precision.F32: 1e-3, Precision.F16: 2e-2, Precision.BF16: 1e-1}
+TOLERANCE = {Precision.F32: 1e-3, Precision.F16: 2e-2, Precision.BF16: 1e-1}
 """Largest difference to the archive's own answer, as a share of that answer's largest value."""
 
 
@@ -44,13 +45,13 @@ def fit(
     wanted = usual if asked is None else asked
     refused = None
     if wanted is not Precision.F32:
-        found = _first_like(_lowered(network, wanted, freeze=freeze), sample, own, _TOLERANCE[wanted])
+        found = _first_like(network.torch, _lowered(network, wanted, freeze=freeze), sample, own, TOLERANCE[wanted])
         if isinstance(found, Network):
             return found, wanted, None
         refused = f"it does not bear the precision {wanted.value}: {found}"
         if asked is not None:
             raise InvalidModel(f"parameter 'precision' is {asked.value!r}, and the network does not bear it: {found}")
-    found = _first_like(_laid_out(network, freeze=freeze), sample, own, _TOLERANCE[Precision.F32])
+    found = _first_like(network.torch, _laid_out(network, freeze=freeze), sample, own, TOLERANCE[Precision.F32])
     return (found if isinstance(found, Network) else network), Precision.F32, refused
 
 
@@ -80,29 +81,31 @@ def _laid_out(network: Network, *, freeze: bool) -> list[Callable[[], Network]]:
 
 
 def _frozen(torch: Any, module: Any, *, freeze: bool) -> Any:
-    return torch.jit.freeze(module.eval()) if freeze else module
+    return freeze_torchscript(torch, module) if freeze else module
 
 
 def _first_like(
-    candidates: Sequence[Callable[[], Network]], sample: Sequence[Any], own: Sequence[Any], tolerance: float
+    torch: Any, candidates: Sequence[Callable[[], Network]], sample: Sequence[Any], own: Sequence[Any], tolerance: float
 ) -> Network | str:
     """The first of the candidates that answers a sample as the archive itself does; else why the last one does not."""
     failure = ""
     for candidate in candidates:
         try:
-            network = candidate()
-            with network.torch.inference_mode():
+            with torch.no_grad():
+                network = candidate()
+            with torch.inference_mode():
                 answers = network(sample)
         except Exception as error:  # noqa: BLE001 - a network may refuse in any way; it is then served as it is
             failure = reason(error)
             continue
-        if all(_alike(network.torch, *pair, tolerance) for pair in zip(answers, own, strict=True)):
+        if all(alike(torch, *pair, tolerance) for pair in zip(answers, own, strict=True)):
             return network
         failure = "its answers differ from the archive's"
     return failure
 
 
-def _alike(torch: Any, answer: Any, own: Any, tolerance: float) -> bool:
+def alike(torch: Any, answer: Any, own: Any, tolerance: float) -> bool:
+    """Whether an output is the archive's own, up to a share of its largest value."""
     if answer.shape != own.shape:
         return False
     if not own.is_floating_point():

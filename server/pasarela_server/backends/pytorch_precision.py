@@ -40,7 +40,7 @@ def asked_precision(parameters: Mapping[str, str]) -> Precision | None:
 def usual_precision(metadata: Mapping[str, object], *, gpu: bool) -> Precision:
     """The precision of a model that asks for none.
 
-    Half precision is tried on a GPU, for Ultralytics' networks: these were measured (see decision 17). What another
+    Half precision is tried on a GPU, for Ultralytics' networks: these were measured (see decision 23). What another
     network bears nobody knows, and CPUs gain nothing.
     """
     return Precision.F16 if gpu and is_ultralytics(metadata) else Precision.F32

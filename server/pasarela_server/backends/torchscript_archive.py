@@ -53,6 +53,13 @@ def load_torchscript(torch: Any, artefact: Path, device: str) -> tuple[Any, dict
     return module, parse_config_file(extra_files[METADATA_FILE], METADATA_FILE)
 
 
+def freeze_torchscript(torch: Any, module: Any) -> Any:
+    """The module with its weights as constants of its graph, which is simplified by them."""
+    with _FILTERS, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`torch.jit.freeze`", category=Warning)
+        return torch.jit.freeze(module.eval())
+
+
 def input_count(module: Any) -> int:
     """How many tensors a TorchScript module takes."""
     return len(module._c._get_method("forward").schema.arguments) - 1  # noqa: SLF001  # the first is the module
