@@ -1,0 +1,85 @@
+"""The link over a real socket: order, messages from many threads, and what happens when the other side is mad or gone."""
+
+import asyncio
+import socket
+import threading
+
+import pytest
+
+from pasarela_server.frontends.channel import Channel
+from pasarela_server.frontends.link import Cancel, Idle, Noted
+
+
+class End:
+    """One end, and what has come to it."""
+
+    def __init__(self, enough=1):
+        self.messages = []
+        self.enough = asyncio.Event()
+        self.lost = asyncio.Event()
+        self._wanted = enough
+        self.channel = Channel(self._received, self.lost.set)
+
+    def _received(self, message):
+        self.messages.append(message)
+        if len(self.messages) >= self._wanted:
+            self.enough.set()
+
+
+@pytest.fixture
+async def sockets():
+    pair = socket.socketpair()
+    yield pair
+    for each in pair:
+        each.close()
+
+
+async def test_messages_from_many_threads_arrive_each_thread_s_in_order(sockets):
+    sender, receiver = End(), End(enough=4 * 500)
+    await sender.channel.connect(sockets[0])
+    await receiver.channel.connect(sockets[1])
+
+    def send(thread):
+        for number in range(500):
+            sender.channel.post(Cancel(thread * 1000 + number))
+
+    threads = [threading.Thread(target=send, args=(thread,)) for thread in range(4)]
+    for thread in threads:
+        thread.start()
+    await receiver.enough.wait()
+    for thread in threads:
+        thread.join()
+
+    for thread in range(4):
+        numbers = [each.sequence for each in receiver.messages if each.sequence // 1000 == thread]
+        assert numbers == [thread * 1000 + number for number in range(500)]
+    sender.channel.close()
+    await receiver.lost.wait()
+
+
+async def test_what_was_posted_before_the_close_arrives(sockets):
+    sender, receiver = End(), End(enough=2)
+    await sender.channel.connect(sockets[0])
+    await receiver.channel.connect(sockets[1])
+    sender.channel.post(Idle())
+    sender.channel.post(Noted(7))
+    sender.channel.close()
+    await receiver.lost.wait()
+    assert receiver.messages == [Idle(), Noted(7)]
+    await sender.lost.wait()
+
+
+async def test_garbage_ends_the_link_and_is_told(sockets, caplog):
+    receiver = End()
+    await receiver.channel.connect(sockets[1])
+    sockets[0].sendall(b"\0\0\0\0\xff")
+    await receiver.lost.wait()
+    assert receiver.messages == []
+    assert "a link between the server's processes is broken: expected a kind of message" in caplog.text
+
+
+async def test_the_other_side_going_is_told(sockets):
+    receiver = End()
+    await receiver.channel.connect(sockets[1])
+    sockets[0].close()
+    await receiver.lost.wait()

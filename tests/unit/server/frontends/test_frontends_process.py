@@ -1,0 +1,63 @@
+"""What a front's process is, and where there can be none."""
+
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from pasarela_server.frontends.supervise import FrontOptions, Fronts, FrontsUnavailable
+from pasarela_server.rpc.address import PortUnavailable
+
+OPTIONS = FrontOptions(2, "127.0.0.1", 0, 1024, "unavailable", 1, 0)
+
+
+def test_a_front_loads_no_framework():
+    """Each of them costs memory and a start of seconds, in every front."""
+    script = (
+        "import sys, pasarela_server.frontends.front\n"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules} & {'torch', 'onnxruntime', 'openvino'}))"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("arguments", [[], ["{}"], ["--help"]], ids=["nothing", "no settings", "help"])
+def test_a_person_who_starts_a_front_is_told_what_to_do(arguments):
+    command = [sys.executable, "-m", "pasarela_server.frontends", *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.strip() == "this is a part of pasarela-server: start that, with --frontends"
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "text"),
+    [
+        # reason: Windows
+        pytest.param(socket, "SO_REUSEPORT", "SO_REUSEPORT", id="no port can be shared"),
+        # reason: macOS
+        pytest.param(os, "memfd_create", "memfd_create", id="no memory without a name"),
+    ],
+)
+def test_an_operating_system_that_cannot_is_named(monkeypatch, where, name, text):
+    monkeypatch.delattr(where, name)
+    with pytest.raises(FrontsUnavailable, match=rf"--frontends needs {text}, which {sys.platform} has not; leave it 0"):
+        Fronts(OPTIONS, None)
+
+
+async def test_the_port_is_kept_from_others_and_given_back():
+    fronts = Fronts(OPTIONS, None)
+    with pytest.raises(PortUnavailable, match=rf"127.0.0.1:{fronts.port}: Address already in use"):
+        Fronts(FrontOptions(2, "127.0.0.1", fronts.port, 1024, "unavailable", 1, 0), None)
+    await fronts.close(0.0)
+    again = Fronts(FrontOptions(2, "127.0.0.1", fronts.port, 1024, "unavailable", 1, 0), None)
+    await again.close(0.0)
+
+
+async def test_the_folder_of_the_socket_is_for_this_user_only_and_goes_away():
+    fronts = Fronts(OPTIONS, None)
+    folder = fronts._folder
+    assert folder.stat().st_mode & 0o777 == 0o700
+    await fronts.close(0.0)
+    assert not folder.exists()
