@@ -246,3 +246,21 @@ def test_a_view_of_contiguous_elements_is_no_copy():
     view = view_raw(DataType.FP32, array)
     array[0, 0] = 9
     assert np.frombuffer(view, np.float32)[0] == 9
+
+
+@pytest.mark.parametrize(
+    ("datatype", "field", "values"),
+    [
+        (DataType.FP32, "fp32_contents", [0.0, -0.0, 1.5, float("inf"), 3.4028234663852886e38]),
+        (DataType.FP64, "fp64_contents", [0.0, 1e300, -2.5]),
+        (DataType.BOOL, "bool_contents", [True, False, True]),
+    ],
+    ids=lambda value: value.value if isinstance(value, DataType) else None,
+)
+def test_lists_that_lie_as_arrays_do_are_taken_as_one_block(datatype, field, values):
+    written = pb.InferTensorContents(**{field: values * 1000}).SerializeToString()
+    unknown = b"".join(bytes((0x78 + 0x80, 0x06, number & 0x7F)) for number in range(600))  # field 111, 600 times
+    contents = pb.InferTensorContents.FromString(unknown + written)
+    decoded = decode_typed(WHERE, datatype, (1000, len(values)), contents)
+    assert decoded.dtype == datatype.numpy
+    assert decoded.tolist() == [values] * 1000
