@@ -12,7 +12,7 @@ from typing import Any
 from pasarela_server.config import values
 from pasarela_server.config.command_line import OneLineParser
 from pasarela_server.config.cores import available_cores
-from pasarela_server.config.server import DEFAULT_REPOSITORY, variable
+from pasarela_server.config.server import DEFAULT_REPOSITORY, default_cache, variable
 from pasarela_server.errors import InvalidModel
 from pasarela_server.tuning.search import CandidateFailed
 from pasarela_server.tuning.store import default_folder
@@ -132,7 +132,7 @@ def _parser(environment: Mapping[str, str]) -> OneLineParser:
         allow_abbrev=False,
     )
     repository = environment.get(variable("model_repository")) or DEFAULT_REPOSITORY
-    output = default_folder(environment, Path.home())
+    output = default_folder(default_cache())
     cores = _environment_cores(environment, parser)
     add = parser.add_argument
     add("--model", metavar="M", required=True, help="the model; of a detection model, the raw model under it is tuned")

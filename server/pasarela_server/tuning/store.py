@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +27,13 @@ class Record:
     """What came of it; None if the tuning was stopped before its end."""
 
 
-def default_folder(environment: Mapping[str, str], home: Path) -> Path:
-    """Where measurements are kept unless another folder is named: the user's cache."""
-    cache = environment.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else home / ".cache") / "pasarela" / "tune"
+def default_folder(cache: Path | None) -> Path:
+    """Where measurements are kept unless another folder is named.
+
+    Args:
+        cache: The user's folder for what can be made again; None if there is none.
+    """
+    return (cache or Path(tempfile.gettempdir()) / "pasarela") / "tune"
 
 
 def record_file(folder: Path, model: str, conditions: Conditions) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -172,8 +173,8 @@ def test_what_cannot_be_written_leaves_the_old_file(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.parametrize(
-    ("environment", "folder"),
-    [({}, "/home/a/.cache/pasarela/tune"), ({"XDG_CACHE_HOME": "/c"}, "/c/pasarela/tune")],
+    ("cache", "folder"),
+    [(Path("/c/pasarela"), "/c/pasarela/tune"), (None, f"{tempfile.gettempdir()}/pasarela/tune")],
 )
-def test_the_usual_folder(environment: dict[str, str], folder: str) -> None:
-    assert default_folder(environment, Path("/home/a")) == Path(folder)
+def test_the_usual_folder(cache: Path | None, folder: str) -> None:
+    assert default_folder(cache) == Path(folder)
