@@ -194,22 +194,44 @@ class Bench:
             process=process,
         )
 
-    def detect_load(self, server: StartedServer, model: str, clients: int) -> tuple[Load, float]:
+    def glance(self) -> float:
+        """Seconds of a figure that no bar compares: half of what others take."""
+        self.note("figures that no bar compares took half as long")
+        return self.settings.seconds / 2
+
+    def detect_load(
+        self, server: StartedServer, model: str, clients: int, seconds: float | None = None
+    ) -> tuple[Load, float]:
         """Images in, detections out, closed loop; and the cores that the server kept busy."""
-        return self.closed_load(server, {"kind": "detect", "model": model}, clients)
+        return self.closed_load(server, {"kind": "detect", "model": model}, clients, seconds=seconds)
 
     def closed_load(
-        self, server: StartedServer, request: dict[str, Any], clients: int, command: str = "closed"
+        self,
+        server: StartedServer,
+        request: dict[str, Any],
+        clients: int,
+        command: str = "closed",
+        seconds: float | None = None,
     ) -> tuple[Load, float]:
         """Any traffic that the load generator knows, closed loop; and the cores that the server kept busy."""
         with CoresOf(server.pid) as cores:
             answer = self.generator().ask(
-                command, url=server.url, request=request, clients=clients, seconds=self.settings.seconds
+                command,
+                url=server.url,
+                request=request,
+                clients=clients,
+                seconds=self.settings.seconds if seconds is None else seconds,
             )
         return Load(**answer), cores.busy
 
     def tensor_load(
-        self, server: StartedServer, variant: MeasuredVariant, clients: int, *, shared: bool
+        self,
+        server: StartedServer,
+        variant: MeasuredVariant,
+        clients: int,
+        *,
+        shared: bool,
+        seconds: float | None = None,
     ) -> tuple[Load, float]:
         """Float tensors to a raw model: by perf_analyzer where it is at hand, else by the load generator."""
         shape = [1, 3, variant.side, variant.side]
@@ -217,26 +239,39 @@ class Bench:
             request: dict[str, Any] = {"kind": "tensor", "model": variant.name, "shape": shape}
             request["input_name"] = variant.input_name
             if not shared:
-                return self.closed_load(server, request, clients)
+                return self.closed_load(server, request, clients, seconds=seconds)
             request |= {"output_bytes": variant.output_bytes, "output_names": variant.output_names}
-            return self.closed_load(server, request, clients, "closed_shared")
+            return self.closed_load(server, request, clients, "closed_shared", seconds)
         return self.analyze(
             server,
             variant.name,
             clients,
             {variant.input_name: f"3,{variant.side},{variant.side}"},
             variant.output_bytes if shared else 0,
+            seconds,
         )
 
     def analyze(
-        self, server: StartedServer, model: str, clients: int, shapes: dict[str, str], shared_bytes: int = 0
+        self,
+        server: StartedServer,
+        model: str,
+        clients: int,
+        shapes: dict[str, str],
+        shared_bytes: int = 0,
+        seconds: float | None = None,
     ) -> tuple[Load, float]:
         """One measurement of perf_analyzer; and the cores that the server kept busy."""
         assert self.perf_analyzer is not None, "the caller looked"
         with CoresOf(server.pid) as cores:
             load = run_perf_analyzer(
                 perf_analyzer_command(
-                    self.perf_analyzer, server.url, model, clients, self.settings.seconds, shapes, shared_bytes
+                    self.perf_analyzer,
+                    server.url,
+                    model,
+                    clients,
+                    self.settings.seconds if seconds is None else seconds,
+                    shapes,
+                    shared_bytes,
                 )
             )
         return load, cores.busy

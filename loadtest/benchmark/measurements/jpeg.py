@@ -22,7 +22,7 @@ def _steps(bench: Bench, variant: MeasuredVariant) -> Iterator[Step]:
     tool = find_benchmark_app()
 
     def network(figures: Figures) -> None:
-        figures.add(name, "network", variant.process.ask("network", seconds=seconds)["per_second"])
+        figures.add(name, "network", variant.process.ask("network", seconds=bench.glance())["per_second"])
 
     def alone(figures: Figures) -> None:
         answer = variant.process.ask("alone", seconds=seconds)
@@ -34,7 +34,8 @@ def _steps(bench: Bench, variant: MeasuredVariant) -> Iterator[Step]:
 
     def served(clients: int) -> Step:
         def take(figures: Figures) -> None:
-            load, cores = bench.detect_load(server, name, clients)
+            compared = clients in (1, SATURATED)
+            load, cores = bench.detect_load(server, name, clients, None if compared else bench.glance())
             figures.add(name, f"server_{clients}", load.per_second)
             figures.add(name, f"server_{clients}_p50_ms", load.p50_ms)
             figures.add(name, f"server_{clients}_p99_ms", load.p99_ms)
@@ -48,7 +49,9 @@ def _steps(bench: Bench, variant: MeasuredVariant) -> Iterator[Step]:
         found = tool
 
         def app(figures: Figures) -> None:
-            figures.add(name, "benchmark_app", benchmark_app_rate(found, variant.artefact, variant.side, seconds))
+            figures.add(
+                name, "benchmark_app", benchmark_app_rate(found, variant.artefact, variant.side, bench.glance())
+            )
 
         yield Step(f"{name}, benchmark_app", app)
     for clients in bench.settings.clients:

@@ -10,6 +10,9 @@ from loadtest.benchmark.figures import Figures
 from loadtest.benchmark.measurement import Measurement, Step
 from loadtest.benchmark.perf_analyzer import Load
 
+_COMPARED = 4
+"""Clients whose rate the bars divide by the bare framework's."""
+
 
 def prepare(bench: Bench) -> Sequence[Step]:
     """A server for each variant, and its framework in a process of its own."""
@@ -34,7 +37,8 @@ def _steps(bench: Bench, variant: MeasuredVariant) -> Iterator[Step]:
 
     def sent(clients: int, *, shared: bool) -> Step:
         def take(figures: Figures) -> None:
-            load, cores = bench.tensor_load(server, variant, clients, shared=shared)
+            seconds = None if clients == _COMPARED else bench.glance()
+            load, cores = bench.tensor_load(server, variant, clients, shared=shared, seconds=seconds)
             add_load(figures, name, f"{'shared' if shared else 'plain'}_{clients}", load, cores)
 
         return Step(f"{name}, tensors{' in shared memory' if shared else ''}, clients: {clients}", take)
