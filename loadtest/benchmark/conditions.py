@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 import statistics
@@ -20,11 +19,12 @@ from pasarela_server.config.cores import available_cores
 _PACKAGES = (
     "openvino", "onnxruntime", "torch", "grpcio", "protobuf", "numpy", "opencv-python-headless", "simplejpeg",
 )  # fmt: skip
+_LOOK_S = 1.0
 _INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "bf16")
 
 
 def conditions(images: Sequence[Path]) -> dict[str, Any]:
-    """Those of this machine now."""
+    """Those of this machine now; `busy_before` is how many cores others kept busy while it was looked at."""
     cpu, flags = read_cpu(Path("/proc/cpuinfo").read_text()) if Path("/proc/cpuinfo").exists() else ("", set())
     return {
         "cpu": cpu or platform.processor() or platform.machine(),
@@ -36,7 +36,7 @@ def conditions(images: Sequence[Path]) -> dict[str, Any]:
         "packages": {name: version for name in _PACKAGES if (version := _version(name))},
         "images": describe_images(images),
         "generator": "perf_analyzer for tensors" if find_perf_analyzer() else "the project's own client throughout",
-        "load_before": round(os.getloadavg()[0], 2),
+        "busy_before": round(psutil.cpu_percent(_LOOK_S) / 100 * (psutil.cpu_count() or 1), 2),
     }
 
 

@@ -13,7 +13,7 @@ from loadtest.benchmark.spread import Spread
 
 BEGIN = "<!-- measured: begin. Written by `make benchmark` from performance.json; text goes outside. -->"
 END = "<!-- measured: end -->"
-_IDLE_LOAD = 0.5
+_IDLE = 0.2
 _OF_ARRIVALS = (
     "Requests that come independently of each other bunch up, and wait for each other whatever the server does; evenly "
     "spaced ones need not. The bar is on the latter."
@@ -111,8 +111,10 @@ def _conditions(entry: Entry) -> list[str]:
             f"Clients and servers share these cores. {of['images']}."
         )
     ]
-    if of["load_before"] > _IDLE_LOAD:
-        lines.append(f"**The machine was not idle: its load was {of['load_before']} before the run.**")
+    if of["busy_before"] > _IDLE:
+        lines.append(
+            f"**The machine was not idle: something else kept {of['busy_before']:g} cores busy before the run.**"
+        )
     if not entry.complete:
         lines.append("**Stopped before the last round.**")
     return [*lines, "", *(f"- {note}" for note in entry.notes)] if entry.notes else lines
@@ -149,15 +151,20 @@ def _jpeg(figures: Figures) -> list[str]:
         columns = ["benchmark_app", "network", "pipeline", *(f"server_{n}" for n in numbers)]
         ratio = figures.ratio((name, f"server_{SATURATED}"), (name, "pipeline"))
         rows.append(
-            [name, *(_rate(figures, name, column) for column in columns), shown(ratio), _share(figures, name, "server")]
+            [
+                name,
+                *(_rate(figures, name, column) for column in columns),
+                shown(ratio),
+                _share(figures, name, "server", SATURATED),
+            ]
         )
     head = ["images per second", "benchmark_app", "network in process", "pipeline in process", *_clients(numbers)]
     head += [f"{SATURATED} ÷ pipeline", "cores the clients took"]
     return [*table(head, rows), "", *_latencies(figures, "server_{}", numbers, alone=True)]
 
 
-def _share(figures: Figures, name: str, prefix: str) -> str:
-    median = figures.median(name, f"{prefix}_{SATURATED}_client_cores")
+def _share(figures: Figures, name: str, prefix: str, clients: int) -> str:
+    median = figures.median(name, f"{prefix}_{clients}_client_cores")
     return "–" if median is None else f"{median:.2f}"
 
 
@@ -171,7 +178,7 @@ def _raw(figures: Figures) -> list[str]:
                 _rate(figures, name, "bare"),
                 *(_rate(figures, name, f"{way}_{n}") for n in numbers),
                 shown(figures.ratio((name, f"{way}_4"), (name, "bare"))),
-                _share(figures, name, way),
+                _share(figures, name, way, 4),
             ]
             for name in figures.subjects()
         ]
