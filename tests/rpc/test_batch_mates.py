@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -156,8 +157,10 @@ async def test_one_that_leaves_while_its_batch_runs_harms_nobody(gated):
 async def test_one_whose_time_is_over_is_told_and_costs_no_slot(gated):
     backend, calls, infer = gated
     running, _ = await queued_behind_a_running_one(gated, [])
-    late = infer(1, timeout={"int64_param": 1})
-    await until(lambda: len(calls) == 2)
+    late = infer(1, timeout={"int64_param": 100_000})
+    await until(lambda: len(calls) == 2 or late.done())
+    over_s = time.monotonic() + 0.1
+    await until(lambda: time.monotonic() > over_s)
     backend.permits.release(1)
 
     with pytest.raises(grpc.aio.AioRpcError) as expired:
