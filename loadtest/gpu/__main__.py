@@ -31,6 +31,8 @@ _TITLES = (
     *(f"{load} ÷ bare" for load in ("JPEG", "single rows", "whole batches")),
     *(f"{load} p50 / p99 ms" for load in ("JPEG", "single rows", "whole batches")), "cores of the clients",
 )  # fmt: skip
+_IN_PROCESS = 240
+"""Images that one process takes at a time: a few less than it lets wait."""
 _WHOLE_BATCHES = 6
 """Clients that send batches which are full already: enough to keep all instances busy."""
 
@@ -77,33 +79,38 @@ def measure(options: argparse.Namespace, sizes: list[int], images: list[bytes], 
     parameters = dict(pair.split("=", 1) for pair in options.parameters.split(",") if pair)
     write_repository(options.artefact, sizes, options.instances, parameters, repository)
     figures: Figures = defaultdict(lambda: defaultdict(list))
-    for _ in range(options.rounds):
-        if only & {"bare", "bare_copying"}:
+    with contextlib.ExitStack() as undo:
+        # All are there at the same time, and idle but for one: each round then goes through all of them in turn.
+        url = undo.enter_context(_served(repository, folder / "server.log", options.server_flags))
+        models = undo.enter_context(opened(repository)) if "in_process" in only else None
+        engines = {rows: BareEngine(torch, options.artefact, rows) for rows in sizes if only & {"bare", "bare_copying"}}
+        for round_number in range(options.rounds):
             for rows in sizes:
-                engine = BareEngine(torch, options.artefact, rows)
-                figures[rows]["bare"].append(engine.resident_rate(min(options.seconds, 2.0)))
-                figures[rows]["bare_copying"].append(engine.copying_rate(min(options.seconds, 2.0)))
-                del engine
-                torch.cuda.empty_cache()
-        if "in_process" in only:
-            with opened(repository) as models:
-                for rows in sizes:
-                    rate = pipeline_rate(models, detection_name(rows), images, options.clients, options.seconds)
-                    figures[rows]["in_process"].append(rate)
-            torch.cuda.empty_cache()
-        if only & set(_LOADS):
-            with _served(repository, folder / "server.log", options.server_flags) as url:
-                for rows in sizes:
-                    load = Load(url, detection_name(rows), options.client_processes, options.clients, options.seconds)
-                    if "detect" in only:
-                        _note(figures[rows], "detect", detect(load, images))
-                    raw = replace(load, model=raw_name(rows))
-                    if "raw_merged" in only:
-                        _note(figures[rows], "raw_merged", infer(raw, 1, SIDE, _OUTPUT_BYTES))
-                    if "raw" in only:
-                        few = replace(raw, processes=_WHOLE_BATCHES, clients=_WHOLE_BATCHES)
-                        _note(figures[rows], "raw", infer(few, rows, SIDE, _OUTPUT_BYTES))
+                print(f"round {round_number + 1} of {options.rounds}, {rows} rows", file=sys.stderr, flush=True)
+                taken = figures[rows]
+                if rows in engines:
+                    taken["bare"].append(engines[rows].resident_rate(min(options.seconds, 2.0)))
+                    taken["bare_copying"].append(engines[rows].copying_rate(min(options.seconds, 2.0)))
+                if models is not None:
+                    at_a_time = min(options.clients, _IN_PROCESS)
+                    rate = pipeline_rate(models, detection_name(rows), images, at_a_time, options.seconds)
+                    taken["in_process"].append(rate)
+                _measure_server(taken, url, rows, options, only, images)
     return figures
+
+
+def _measure_server(
+    taken: dict[str, list[float]], url: str, rows: int, options: argparse.Namespace, only: set[str], images: list[bytes]
+) -> None:
+    load = Load(url, detection_name(rows), options.client_processes, options.clients, options.seconds)
+    raw = replace(load, model=raw_name(rows), clients=min(options.clients, _IN_PROCESS))
+    if "detect" in only:
+        _note(taken, "detect", detect(load, images))
+    if "raw_merged" in only:
+        _note(taken, "raw_merged", infer(raw, 1, SIDE, _OUTPUT_BYTES))
+    if "raw" in only:
+        few = replace(raw, processes=_WHOLE_BATCHES, clients=_WHOLE_BATCHES)
+        _note(taken, "raw", infer(few, rows, SIDE, _OUTPUT_BYTES))
 
 
 @contextlib.contextmanager

@@ -135,9 +135,8 @@ class PyTorchBackend:
             if asked not in (None, Precision.F32):
                 raise
             return network, Precision.F32  # sizes that nothing tells: what comes will show whether it runs
-        network, precision, refused = fit(
-            network, sample, own, asked, usual, freeze=not (self._exported or self._compiles)
-        )
+        script, records = not self._exported, self._device != "cpu"
+        network, precision, refused = fit(network, sample, own, asked, usual, script=script, records=records)
         if refused is not None:
             _log.warning("%s: %s; it computes in %s", self._called, refused, precision.value)
         return network, precision

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -24,7 +25,8 @@ def fit(
     asked: Precision | None,
     usual: Precision,
     *,
-    freeze: bool,
+    script: bool,
+    records: bool,
 ) -> tuple[Network, Precision, str | None]:
     """Chooses precision and layout; each is tried on a sample first.
 
@@ -34,7 +36,8 @@ def fit(
         own: What it answers to them.
         asked: The precision that the configuration asks for, if any.
         usual: The precision to try if it asks for none.
-        freeze: Whether the module is TorchScript, and its weights shall become constants of its graph.
+        script: Whether the module is TorchScript.
+        records: Whether its work will be recorded: then TorchScript's optimiser is left out where that works.
 
     Returns:
         The network to serve, the precision that it computes in, and for people why it is not `usual`, if it is not.
@@ -43,44 +46,40 @@ def fit(
         InvalidModel: The network does not bear the precision that was asked for.
     """
     wanted = usual if asked is None else asked
+    plain = replace(network, optimised=False)
+    freezes = (False, True) if script and records else (script,)
     refused = None
     if wanted is not Precision.F32:
-        found = _first_like(network.torch, _lowered(network, wanted, freeze=freeze), sample, own, TOLERANCE[wanted])
+        lowered = [functools.partial(_lowered, network if freeze else plain, wanted, freeze) for freeze in freezes]
+        found = _first_like(network.torch, lowered, sample, own, TOLERANCE[wanted])
         if isinstance(found, Network):
             return found, wanted, None
         refused = f"it does not bear the precision {wanted.value}: {found}"
         if asked is not None:
             raise InvalidModel(f"parameter 'precision' is {asked.value!r}, and the network does not bear it: {found}")
-    found = _first_like(network.torch, _laid_out(network, freeze=freeze), sample, own, TOLERANCE[Precision.F32])
+    laid_out = [
+        functools.partial(_laid_out, network if freeze else plain, channels_last, freeze)
+        for channels_last in (True, False)
+        for freeze in freezes
+    ]
+    found = _first_like(network.torch, laid_out, sample, own, TOLERANCE[Precision.F32])
     return (found if isinstance(found, Network) else network), Precision.F32, refused
 
 
-def _lowered(network: Network, precision: Precision, *, freeze: bool) -> list[Callable[[], Network]]:
+def _lowered(network: Network, precision: Precision, freeze: bool) -> Network:
     torch = network.torch
     compute = {Precision.F16: torch.float16, Precision.BF16: torch.bfloat16}[precision]
-
-    def lowered() -> Network:
-        module = copy.deepcopy(network.module).to(compute).to(memory_format=torch.channels_last)
-        return replace(network, module=_frozen(torch, module, freeze=freeze), compute=compute, channels_last=True)
-
-    return [lowered]
+    module = copy.deepcopy(network.module).to(compute).to(memory_format=torch.channels_last)
+    return replace(network, module=_frozen(torch, module, freeze), compute=compute, channels_last=True)
 
 
-def _laid_out(network: Network, *, freeze: bool) -> list[Callable[[], Network]]:
+def _laid_out(network: Network, channels_last: bool, freeze: bool) -> Network:
     torch = network.torch
-
-    def channels_last() -> Network:
-        module = network.module.to(memory_format=torch.channels_last)
-        return replace(network, module=_frozen(torch, module, freeze=freeze), channels_last=True)
-
-    def contiguous() -> Network:
-        module = network.module.to(memory_format=torch.contiguous_format)
-        return replace(network, module=_frozen(torch, module, freeze=freeze))
-
-    return [channels_last, contiguous]
+    module = network.module.to(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+    return replace(network, module=_frozen(torch, module, freeze), channels_last=channels_last)
 
 
-def _frozen(torch: Any, module: Any, *, freeze: bool) -> Any:
+def _frozen(torch: Any, module: Any, freeze: bool) -> Any:
     return freeze_torchscript(torch, module) if freeze else module
 
 

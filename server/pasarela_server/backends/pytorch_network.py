@@ -28,6 +28,8 @@ class Network:
     """Whether images lie in memory pixel by pixel, which convolutions are faster with."""
     answers: tuple[Any, ...] | None = None
     """Types of the outputs; None gives them as the module does."""
+    optimised: bool = True
+    """Whether TorchScript's optimiser runs: a second for each new shape, by which recorded work gains nothing."""
     pixels: tuple[bool, ...] = ()
     """For each input, whether UINT8 means pixels (n, h, w, 3) instead of values from 0 to 1; empty: for none."""
 
@@ -37,7 +39,12 @@ class Network:
         Returns:
             Tensors on the device. They may share memory with each other and with `tensors`.
         """
-        results = flatten(self.module(*(self._prepared(position, tensor) for position, tensor in enumerate(tensors))))
+        prepared = [self._prepared(position, tensor) for position, tensor in enumerate(tensors)]
+        if self.optimised:
+            results = flatten(self.module(*prepared))
+        else:
+            with self.torch.jit.optimized_execution(False):
+                results = flatten(self.module(*prepared))
         if self.answers is None:
             return results
         return [result.to(answer) for result, answer in zip(results, self.answers, strict=True)]

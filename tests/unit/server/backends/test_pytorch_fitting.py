@@ -47,12 +47,12 @@ class Large(torch.nn.Module):
         return images * 1e6 * 1e-6
 
 
-def fitted(module, asked=None, usual=Precision.F32):
+def fitted(module, asked=None, usual=Precision.F32, *, records=False):
     network = Network(torch, scripted(module), "cpu", answers=(torch.float32,))
     sample = [torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))]
     with torch.inference_mode():
         own = network(sample)
-        chosen, precision, refused = fit(network, sample, own, asked, usual, freeze=True)
+        chosen, precision, refused = fit(network, sample, own, asked, usual, script=True, records=records)
         answers = chosen(sample)
     assert torch.allclose(answers[0], own[0], rtol=2e-2, atol=2e-2)
     return chosen, precision, refused
@@ -78,6 +78,12 @@ def test_the_form(module, asked, usual, expected):
     chosen, precision, refused = fitted(module, asked, usual)
     assert (chosen.channels_last, precision, chosen.compute) == expected
     assert (refused is not None) == (asked is None and precision is not usual)
+
+
+@pytest.mark.parametrize("usual", [Precision.F32, Precision.F16])
+def test_what_will_be_recorded_does_without_the_optimiser(usual):
+    chosen, precision, _ = fitted(Convolution(), usual=usual, records=True)
+    assert (chosen.optimised, precision, chosen.channels_last) == (False, usual, True)
 
 
 def test_a_precision_that_was_asked_for_and_is_wrong_is_refused():
