@@ -113,6 +113,15 @@ def test_an_unknown_method_is_unimplemented(shared_fronted, stubs_for, path):
     assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
+def test_a_stream_that_the_server_ends_while_the_client_still_writes_ends_with_its_status(shared_fronted, stubs_for):
+    inference = stubs_for(shared_fronted.address).inference
+    wrong = pb.ModelInferRequest(model_name="trousers")
+    for _ in range(30):
+        with pytest.raises(grpc.RpcError) as ended:
+            list(inference.ModelStreamInfer(iter([wrong] * 200), metadata=(("triton_grpc_error", "true"),)))
+        assert ended.value.code() is grpc.StatusCode.NOT_FOUND, ended.value.details()
+
+
 def test_a_deadline_holds_through_a_front(shared_fronted, stubs_for):
     watch = stubs_for(shared_fronted.address).health.Watch(health_pb2.HealthCheckRequest(), timeout=0.5)
     assert next(watch).status == health_pb2.HealthCheckResponse.SERVING

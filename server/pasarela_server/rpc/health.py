@@ -77,13 +77,15 @@ class HealthService(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
 
     @override
     async def Watch(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
-        """The state of one service, now and whenever it changes; it may become known later."""
+        """The state of one service, now and whenever it changes, the last one included; it may become known later."""
         last: Status | None = None
-        while not self._closed:
+        while True:
             changed = self._changed
             status = self._states.get(request.service, SERVICE_UNKNOWN)
             if status != last:
                 last = status
                 yield health_pb2.HealthCheckResponse(status=status)
                 continue
+            if self._closed:
+                return
             await changed.wait()
