@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import multiprocessing
+import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import shared_memory
+from multiprocessing.synchronize import Barrier
 from typing import Any
 
 import grpc
@@ -20,6 +23,8 @@ _OPTIONS = (("grpc.max_receive_message_length", -1), ("grpc.use_local_subchannel
 _DETECT = "/pasarela.v1.DetectionService/Detect"
 _INFER = "/inference.GRPCInferenceService/ModelInfer"
 _WARM_S = 2.0
+_start: Barrier | None = None
+"""In a client's process: where all of them wait for each other."""
 _CHANNELS = 4
 """Connections of each process: a server of several processes gets its share of them."""
 
@@ -111,35 +116,38 @@ def _request(model: str, shape: tuple[int, ...], source: tuple[int, int], target
 
 def _measure(load: Load, method: str, messages: list[list[bytes]]) -> Taken:
     context = multiprocessing.get_context("spawn")
-    answers = context.SimpleQueue()
     start = context.Barrier(load.processes)
     shares = [messages[number :: load.processes] for number in range(load.processes)]
-    processes = [
-        context.Process(target=_process, args=(load.url, method, share, load.seconds, start, answers), daemon=True)
-        for share in shares
-    ]
-    for process in processes:
-        process.start()
-    parts = [answers.get() for _ in processes]
-    for process in processes:
-        process.join()
-    failed = [part for part in parts if isinstance(part, str)]
-    if failed:
-        raise RuntimeError(f"a client failed: {failed[0]}")
+    with ProcessPoolExecutor(load.processes, context, _begin_together, (start,)) as pool:
+        asked = [pool.submit(_process, load.url, method, load.seconds, share) for share in shares]
+    failures = [one.exception() for one in asked]
+    for failure in failures:
+        # The others only say that the one that failed did not come.
+        if failure is not None and not isinstance(failure, threading.BrokenBarrierError):
+            raise failure
+    parts = [one.result() for one in asked]
     latencies = np.sort(np.concatenate([part[0] for part in parts]))
     p50, p99 = np.percentile(latencies, (50, 99))
     return Taken(len(latencies) / load.seconds, float(p50), float(p99), sum(part[1] for part in parts))
 
 
-def _process(url: str, method: str, messages: list[list[bytes]], seconds: float, start, answers) -> None:  # type: ignore[no-untyped-def]
+def _begin_together(start: Barrier) -> None:
+    """Makes the barrier known to a new process: it can be inherited, not sent."""
+    global _start  # noqa: PLW0603
+    _start = start
+
+
+def _process(url: str, method: str, seconds: float, messages: list[list[bytes]]) -> tuple[np.ndarray, float]:
     try:
-        answers.put(asyncio.run(_clients(url, method, messages, seconds, start)))
-    except Exception as error:  # noqa: BLE001 - told by the process that started this one
-        start.abort()
-        answers.put(f"{type(error).__name__}: {error}"[:400])
+        return asyncio.run(_clients(url, method, messages, seconds))
+    except grpc.RpcError as error:
+        assert _start is not None
+        _start.abort()
+        raise RuntimeError(f"a client failed: {error}") from None
 
 
-async def _clients(url: str, method: str, messages: list[list[bytes]], seconds: float, start):  # type: ignore[no-untyped-def]
+async def _clients(url: str, method: str, messages: list[list[bytes]], seconds: float) -> tuple[np.ndarray, float]:
+    assert _start is not None
     taken: list[tuple[float, float]] = []
     async with contextlib.AsyncExitStack() as undo:
         channels = [
@@ -148,7 +156,7 @@ async def _clients(url: str, method: str, messages: list[list[bytes]], seconds: 
         calls: list[Any] = [channel.unary_unary(method) for channel in channels]
         for call in calls:
             await call(messages[0][0])
-        await asyncio.to_thread(start.wait, 60)
+        await asyncio.to_thread(_start.wait, 60)
         begun = time.perf_counter() + _WARM_S
         until = begun + seconds
 
