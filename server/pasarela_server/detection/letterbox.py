@@ -46,25 +46,35 @@ class Letterbox:
         """Target pixels per source pixel, vertically and horizontally: they differ by rounding."""
         return self.resized[0] / self.source[0], self.resized[1] / self.source[1]
 
-    def apply(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """Scales and pads an image (h, w, 3); returns (*target, 3), C-contiguous, a new array.
+    def apply(self, image: npt.NDArray[np.uint8], into: npt.NDArray[np.uint8] | None = None) -> npt.NDArray[np.uint8]:
+        """Scales and pads an image (h, w, 3); returns (*target, 3), C-contiguous.
 
         Args:
             image: Of size `source`, or the same image at a half, a quarter or an eighth of it, rounded up.
+            into: Of the shape that is returned: is written over, and returned. None: a new array.
 
         Raises:
-            ValueError: The image is of another size.
+            ValueError: The image, or what it is to be laid into, is of another size.
         """
         height, width = self.source
         if not any(image.shape == (-(-height // part), -(-width // part), 3) for part in (1, 2, 4, 8)):
             raise ValueError(f"this letterbox is for images of shape {(*self.source, 3)}, got {image.shape}")
         height, width = self.resized
-        canvas = np.full((*self.target, 3), PADDING_VALUE, np.uint8)
-        inside = canvas[self.top : self.top + height, self.left : self.left + width]
+        canvas = np.empty((*self.target, 3), np.uint8) if into is None else into
+        if canvas.shape != (*self.target, 3):
+            raise ValueError(f"this letterbox makes images of shape {(*self.target, 3)}, got {canvas.shape} for them")
+        bottom, right = self.top + height, self.left + width
+        canvas[: self.top] = PADDING_VALUE
+        canvas[bottom:] = PADDING_VALUE
+        canvas[self.top : bottom, : self.left] = PADDING_VALUE
+        canvas[self.top : bottom, right:] = PADDING_VALUE
+        inside = canvas[self.top : bottom, self.left : right]
         if self.resized == image.shape[:2]:
             inside[:] = image
         else:
-            inside[:] = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+            scaled = cv2.resize(image, (width, height), dst=inside, interpolation=cv2.INTER_LINEAR)
+            if not np.may_share_memory(scaled, inside):  # OpenCV has not taken the place that it was offered
+                inside[:] = scaled
         return canvas
 
     def undo(self, boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

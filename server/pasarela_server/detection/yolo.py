@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -74,32 +75,40 @@ class YoloDetector:
         """Decodes an image as large as the network needs it; see `image.decode_for`."""
         return decode_for(data, lambda size: self.place(size).resized, margin=margin, max_pixels=max_pixels)
 
-    def preprocess(self, image: npt.NDArray[np.uint8], size: tuple[int, int] | None = None) -> tuple[Array, Letterbox]:
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Of what `preprocess` makes."""
+        height, width = self.image_size
+        return (self.rows, height, width, 3) if self.takes_pixels else (self.rows, 3, height, width)
+
+    @property
+    def input_dtype(self) -> np.dtype[Any]:
+        """Of what `preprocess` makes."""
+        return np.dtype(np.uint8 if self.takes_pixels else self.datatype.numpy)
+
+    def preprocess(
+        self, image: npt.NDArray[np.uint8], size: tuple[int, int] | None = None, into: Array | None = None
+    ) -> tuple[Array, Letterbox]:
         """Makes the network's input from an RGB image (h, w, 3).
 
         Args:
             image: The image.
             size: (height, width) of the whole image if this one is smaller: see `decode`.
+            into: C-contiguous, of `input_shape` and `input_dtype`: is written over, and returned. None: a new array.
 
         Returns:
             (rows, 3, *image_size) of `datatype`, 0 to 1, or if the network takes pixels (rows, *image_size, 3) UINT8;
             C-contiguous, the image in the first row; and the letterbox that `postprocess` undoes.
         """
         letterbox = self.place(size or (image.shape[0], image.shape[1]))
-        if self.takes_pixels:
-            return self._pixels(letterbox.apply(image)), letterbox
-        array = np.empty((self.rows, 3, *self.image_size), self.datatype.numpy)
+        array = np.empty(self.input_shape, self.input_dtype) if into is None else into
         array[1:] = 0
+        if self.takes_pixels:
+            letterbox.apply(image, array[0])
+            return array, letterbox
         for channel, plane in enumerate(cv2.split(letterbox.apply(image))):
             np.divide(plane, np.float32(255), out=array[0, channel], casting="same_kind")
         return array, letterbox
-
-    def _pixels(self, canvas: npt.NDArray[np.uint8]) -> Array:
-        if self.rows == 1:
-            return canvas[np.newaxis]
-        array = np.zeros((self.rows, *self.image_size, 3), np.uint8)
-        array[0] = canvas
-        return array
 
     def postprocess(self, output: Array, letterbox: Letterbox, options: DetectOptions) -> Detections:
         """Turns the network's output for one image into detections in that image's pixels.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from math import inf
 from typing import Protocol
@@ -51,12 +52,17 @@ class Sender(Protocol):
         """Gives room back."""
         ...
 
+    def free_soon(self, offset: int) -> None:
+        """The same, from any thread."""
+        ...
+
 
 class Attempt:
     """One image on its way through the back, and the raw model as the pipeline sees it.
 
     Room in the arena is given back when neither side uses it any more: the back, once it has answered; the front, once
-    `end` was called. A thread of the pool may still read it then, and what it makes of it is thrown away.
+    `end` was called and no thread of the pool writes to it. One may still read it then, and what it makes of it is
+    thrown away.
     """
 
     def __init__(self, back: Sender, asked: Asked, facts: Facts, offset: int, size: int) -> None:
@@ -68,6 +74,10 @@ class Attempt:
         self._lock = threading.Lock()
         self._sequence: int | None = None
         self._in_back = False
+        self._written = False
+        """True while a thread of the pool writes to the room."""
+        self._laid: Array | None = None
+        """What was written there."""
         self._told = False
         """True if the back has answered with a failure: it has counted it."""
         self._ended = False
@@ -82,10 +92,35 @@ class Attempt:
         """None: the arena bounds how many images are prepared."""
         return
 
+    @contextlib.contextmanager
+    def room(self) -> Iterator[Array]:
+        """Where the network's input is to be made: nobody else uses it while the block runs, on the pool.
+
+        Raises:
+            RequestCancelled: The request was given up.
+        """
+        detector, back = self.facts.detector, self._back
+        self._begin_writing()
+        try:
+            self._laid = back.memory.place(self._offset, detector.input_dtype, detector.input_shape)
+            yield self._laid
+        finally:
+            with self._lock:
+                self._written = False
+                ended = self._ended
+            if ended:
+                back.free_soon(self._offset)
+
+    def _begin_writing(self) -> None:
+        with self._lock:
+            if self._ended:
+                raise RequestCancelled("the request was given up before it was prepared")
+            self._written = True
+
     def submit(
         self, inputs: Mapping[str, Array], rows: int, deadline_monotonic_s: float | None, priority: int = 0
     ) -> Future[BatchAnswer]:
-        """Lays the image into the arena and sends word of it. Called on the pool, once."""
+        """Lays the image into the arena, unless it was made there, and sends word of it. Called on the pool, once."""
         array = inputs[self.facts.detector.input_name]
         if array.nbytes > self._size:
             raise ValueError(f"an image of {array.nbytes} bytes does not fit into its room of {self._size}")
@@ -94,7 +129,9 @@ class Attempt:
                 raise RequestCancelled("the request was given up before it was submitted")
             self._in_back = True
         asked, back = self._asked, self._back
-        back.memory.write(self._offset, array)
+        if array is not self._laid:
+            back.memory.write(self._offset, array)
+        self._laid = None
         self._sequence = sequence = back.register(self)
         self._answer.add_done_callback(self._cancel)
         back.post(
@@ -153,7 +190,9 @@ class Attempt:
         """
         with self._lock:
             self._ended = True
-            in_back = self._in_back
+            in_back, written = self._in_back, self._written
+        if written:  # whoever writes gives the room back
+            return False
         if self._sequence is None and not in_back:
             self._back.free(self._offset)
             return False

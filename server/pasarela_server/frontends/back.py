@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import Callable
 from math import prod
@@ -23,7 +24,7 @@ _MOST_SEQUENCES = 2**32
 
 
 class Back:
-    """One end of the link. Used from the event loop, but for `register`, which any thread may call."""
+    """One end of the link. Used from the event loop, but for what any thread may call: `register`, `free_soon`."""
 
     def __init__(self, post: Callable[[Message], None], memory: SharedMemory) -> None:
         """Builds the end.
@@ -34,6 +35,7 @@ class Back:
         """
         self.post = post
         self.memory = memory
+        self._loop = asyncio.get_running_loop()
         self._arena = Arena(memory.size)
         self._sequences = itertools.count()
         self._asked: dict[int, asyncio.Future[Facts | None]] = {}
@@ -118,6 +120,11 @@ class Back:
         """Gives back the room of an image that neither side uses any more."""
         self._arena.free(offset)
 
+    def free_soon(self, offset: int) -> None:
+        """The same, from any thread."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits for room any more
+            self._loop.call_soon_threadsafe(self.free, offset)
+
     def received(self, message: Message) -> bool:
         """Takes what the back says; False if it is not about images."""
         match message:
@@ -170,5 +177,4 @@ class Back:
 
 def _input_bytes(detector: YoloDetector) -> int:
     """Of the array that preprocessing makes of an image."""
-    itemsize = 1 if detector.takes_pixels else detector.datatype.numpy.itemsize
-    return detector.rows * 3 * prod(detector.image_size) * itemsize
+    return prod(detector.input_shape) * detector.input_dtype.itemsize

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import shutil
@@ -81,6 +82,8 @@ class _Front:
                 await self._ended
                 return 1
             await server.start()
+            gc.collect()
+            gc.freeze()  # what is there now stays to the end
             self._link.post(Ready(port))
             ending = await self._ended
             if self._idle is not None:

@@ -95,7 +95,7 @@ class FrontImageService(ImageService):
         attempt: Attempt | None = None
         try:
             attempt = await self._back.begin(asked, known.facts)
-            result = await known.pipeline.detect_with(attempt, source, overrides, deadline_s)
+            result = await known.pipeline.detect_with(attempt, source, overrides, deadline_s, attempt.room)
             reply, timings = encode_reply(result, asked.id, asked.received_ns)
             attempt.end(None, timings)
         except BaseException as error:

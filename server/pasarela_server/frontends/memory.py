@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import mmap
+from typing import Any
 
 import numpy as np
 
@@ -54,9 +55,20 @@ class SharedMemory:
         Raises:
             BrokenLink: It would reach beyond the memory.
         """
-        dtype, shape, size = parse_layout(layout)
+        dtype, shape, _ = parse_layout(layout)
+        return self.place(offset, dtype, shape)
+
+    def place(self, offset: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+        """The same, of a type and shape.
+
+        Raises:
+            BrokenLink: It would reach beyond the memory.
+        """
+        size = math.prod(shape) * dtype.itemsize
         if offset < 0 or offset + size > self.size:
-            raise BrokenLink(f"{layout} at {offset} reaches beyond the {self.size} bytes of shared memory")
+            raise BrokenLink(
+                f"{dtype.str} of shape {shape} at {offset} reaches beyond the {self.size} bytes of shared memory"
+            )
         return self._bytes[offset : offset + size].view(dtype).reshape(shape)
 
     def write(self, offset: int, array: Array) -> None:

@@ -28,7 +28,7 @@ from pasarela_server.scheduling.cores import UNBOUNDED, CoreBudget
 from pasarela_server.scheduling.execution import OnExecution, nobody_listens
 from pasarela_server.scheduling.policy import BatchingPolicy
 from pasarela_server.scheduling.queue import QueuePolicy
-from pasarela_server.scheduling.scheduler import Scheduler
+from pasarela_server.scheduling.scheduler import Scheduler, Small
 
 
 def load_raw(
@@ -96,6 +96,7 @@ def load_raw(
             default_level=config.dynamic_batching.default_priority_level or 1 if config.dynamic_batching else 1,
             in_order=config.dynamic_batching is not None and config.dynamic_batching.preserve_ordering,
             cores=UNBOUNDED if budget is None or on_gpu else budget.share(plan.threads_per_instance),
+            small=None if on_gpu else Small(),
         )
         scheduler.start()
         undo.pop_all()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,6 +41,10 @@ class RawModel(Protocol):
     def images(self) -> ImageLine | None:
         """Where images wait for their turn; None if they are decoded at once."""
         ...
+
+
+Room = Callable[[], AbstractContextManager[Array | None]]
+"""Where the network's input is to be made, for as long as the block runs, on the pool; None: in memory of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +110,14 @@ class DetectionPipeline:
             return await self.detect_with(raw, image, overrides, deadline_monotonic_s)
 
     async def detect_with(
-        self, raw: RawModel, image: ImageSource, overrides: DetectOverrides, deadline_monotonic_s: float | None
+        self,
+        raw: RawModel,
+        image: ImageSource,
+        overrides: DetectOverrides,
+        deadline_monotonic_s: float | None,
+        room: Room = nullcontext,
     ) -> DetectResult:
-        """The same by a raw model that is pinned already."""
+        """The same by a raw model that is pinned already, the network's input made where there is room for it."""
         detector = raw.require_detector()
         options = choose_options(self.model, detector.names, self.defaults, overrides)
         line = raw.images
@@ -116,7 +125,7 @@ class DetectionPipeline:
         submitted_ns = time.monotonic_ns()
 
         def prepare() -> _Prepared:
-            return _prepare(self.model, image, detector, self.limits, deadline_monotonic_s, submitted_ns)
+            return _prepare(self.model, image, detector, self.limits, deadline_monotonic_s, submitted_ns, room)
 
         def submit(prepared: _Prepared) -> Future[BatchAnswer]:
             answer_by_s = deadline_monotonic_s
@@ -216,6 +225,7 @@ def _prepare(
     limits: ImageLimits,
     deadline_monotonic_s: float | None,
     submitted_ns: int,
+    room: Room,
 ) -> _Prepared:
     """Runs on the pool. The image's bytes are only read."""
     began_ns = time.monotonic_ns()
@@ -230,7 +240,8 @@ def _prepare(
     except InvalidRequest as error:
         raise InvalidRequest(f"model {model!r}: {error}") from error
     decoded_ns = time.monotonic_ns()
-    array, letterbox = detector.preprocess(decoded.pixels, decoded.size)
+    with room() as place:
+        array, letterbox = detector.preprocess(decoded.pixels, decoded.size, place)
     height, width = decoded.size
     return _Prepared(array, letterbox, height, width, submitted_ns, began_ns, decoded_ns, time.monotonic_ns())
 

@@ -148,7 +148,7 @@ class RawServable:
         except InvalidRequest as error:
             raise InvalidRequest(f"model {self._config.name!r}: {error}") from error
         answer = await self._answers.wait(
-            self.submit(inputs, rows, request.deadline_monotonic_s, priority_of(request.parameters))
+            self._scheduler.submit_here(inputs, rows, request.deadline_monotonic_s, priority_of(request.parameters))
         )
         wanted = request.requested_outputs or tuple(self._outputs)
         outputs = tuple([Tensor(name, self._outputs[name], answer.outputs[name]) for name in wanted])

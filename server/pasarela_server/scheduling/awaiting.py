@@ -24,6 +24,8 @@ class Answers:
 
     async def wait(self, future: Future[_T]) -> _T:
         """The future's result, or what it raises. Cancelling the awaiting task cancels the future."""
+        if future.done():
+            return future.result()
         loop = asyncio.get_running_loop()
         inbox = self._inbox
         if inbox is None or inbox.loop is not loop:

@@ -8,13 +8,22 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pasarela_server.errors import DeadlineExpired, QueueFull, ServerStopping
 from pasarela_server.scheduling.batch import Batch, BatchAnswer, Entry
+from pasarela_server.scheduling.estimate import DurationEstimate
 from pasarela_server.scheduling.occupancy import Occupancy, Outlook
-from pasarela_server.scheduling.policy import BatchingPolicy, Take, Wait, decide
+from pasarela_server.scheduling.policy import BatchingPolicy, Take, Wait, decide, decide_line
 from pasarela_server.scheduling.queue import Dropped, QueuePolicy, RequestQueue
+
+
+@dataclass(frozen=True, slots=True)
+class Loan:
+    """A batch that is not executed by the thread of its instance."""
+
+    instance: int
+    batch: Batch
 
 
 class DynamicBatcher:
@@ -50,6 +59,11 @@ class DynamicBatcher:
         self._occupancy = Occupancy(policy, instances)
         self._changed = threading.Condition()
         self._closed = False
+        self._idle: set[int] = set()
+        """Instances whose threads wait, because nothing else does."""
+        self._lent: set[int] = set()
+        """Instances whose sessions other threads use, by `borrow`."""
+        self._borrowed = DurationEstimate()
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -104,11 +118,16 @@ class DynamicBatcher:
             self._occupancy.ended(instance, self._clock())
         while True:
             with self._changed:
+                while instance in self._lent:
+                    self._changed.wait()
+                self._idle.discard(instance)
                 dropped = self._sweep(self._clock())
                 batch, step = self._form(instance)
                 if batch is None and not dropped and isinstance(step, Wait):
                     if self._closed and not self._queue:
                         return None
+                    if step.seconds is None:
+                        self._idle.add(instance)
                     self._changed.wait(step.seconds)
             self._resolve_dropped(dropped)
             if batch is not None:
@@ -123,6 +142,51 @@ class DynamicBatcher:
             batch, step = self._form(instance)
         self._resolve_dropped(dropped)
         return batch if batch is not None else step if isinstance(step, Wait) else Wait(0.0)
+
+    def borrow(self, entry: Entry, least_s: float, likely_s: float) -> Loan | None:
+        """Lets the calling thread execute an entry itself, on the session of an instance that has nothing to do.
+
+        What it takes on an instance's thread includes waits for the interpreter, so the shortest executions there say
+        whether it is worth a try, and those of other loans whether it is again.
+
+        Args:
+            entry: Was not submitted.
+            least_s: What the shortest execution may have taken on an instance's thread, for a first try.
+            likely_s: What most loans may have taken, for another.
+
+        Returns:
+            What `give_back` must be told afterwards. None if the entry is to be submitted: no instance is idle, others
+            wait, it would take too long or nothing is known of that, or it may be too late.
+        """
+        now_s = self._clock()
+        with self._changed:
+            if self._closed or self._queue or not self._idle:
+                return None
+            tried_s = self._borrowed.span(now_s).likely_s
+            expected_s = tried_s or self._occupancy.batch(1, now_s).least_s
+            if not 0 < expected_s <= (likely_s if tried_s else least_s):
+                return None
+            if entry.waiting.deadline_s - now_s < expected_s:
+                return None
+            step = decide_line((entry.waiting,), self._policy, now_s)
+            if isinstance(step, Wait):
+                return None
+            instance = self._idle.pop()
+            self._lent.add(instance)
+            self._occupancy.began(instance, entry.waiting.rows, now_s)
+        entry.future.set_running_or_notify_cancel()
+        return Loan(instance, Batch((entry,), step.reason, now_s))
+
+    def give_back(self, loan: Loan) -> None:
+        """Ends what `borrow` began."""
+        now_s = self._clock()
+        with self._changed:
+            self._occupancy.ended(loan.instance, now_s)
+            self._borrowed.add(now_s - loan.batch.taken_s, now_s)
+            self._lent.discard(loan.instance)
+            self._idle.add(loan.instance)
+            if self._queue or self._closed:
+                self._changed.notify_all()  # the instance's own thread may have been woken, and gone back to sleep
 
     def close(self, *, drain: bool) -> None:
         """Refuses new entries. What waits is still handed out if `drain`, and else fails with ServerStopping."""
