@@ -9,6 +9,10 @@ from pasarela_server.scheduling.policy import BatchingPolicy
 from pasarela_server.scheduling.queue import Before
 
 
+RESERVE = 1.1
+"""What is admitted behind others and then late has cost more than what it was worth."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outlook:
     """What a request can expect."""
@@ -31,8 +35,8 @@ class Outlook:
 
     @property
     def total_s(self) -> float:
-        """Until it is answered: at least, if it need not wait, and else probably."""
-        return self.wait_s + self.service.likely_s if self.wait_s > 0 else self.service.least_s
+        """Until it is answered: at least, if it need not wait, and else probably, with something in reserve."""
+        return (self.wait_s + self.service.likely_s) * RESERVE if self.wait_s > 0 else self.service.least_s
 
     def explain(self, left_s: float) -> str:
         """For people: why a request does not fit."""

@@ -125,10 +125,10 @@ def test_what_comes_before_an_image_counts_against_its_deadline() -> None:
     line.enter()
     assert line.asked[-1] == (0, 0), "the model's queue knows the one that was prepared"
     # One is being decoded and not in the model's queue yet. The newcomer is decoded while that one is executed.
-    with pytest.raises(DeadlineExpired, match=r"2250\.0 ms, 750\.0 ms of it behind others"):
-        line.enter(deadline_s=2.2)
+    with pytest.raises(DeadlineExpired, match=r"2475\.0 ms, 750\.0 ms of it behind others"):
+        line.enter(deadline_s=2.47)
     assert line.asked[-1] == (0, 1)
-    line.enter(deadline_s=2.25)
+    line.enter(deadline_s=2.48)
 
 
 def test_decoders_that_are_slower_than_the_model_count() -> None:
