@@ -1,5 +1,6 @@
 """Fitting an image into the network's input, and boxes back out of it."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -38,6 +39,28 @@ def test_apply_fills_the_target_and_pads_with_grey(source: tuple[int, int]) -> N
     inside = canvas[letterbox.top :, letterbox.left :][: letterbox.resized[0], : letterbox.resized[1]]
     assert (inside == 200).all()
     assert int((canvas == PADDING_VALUE).all(axis=2).sum()) == 320 * 320 - inside.shape[0] * inside.shape[1]
+
+
+@given(sides, sides, st.integers(1, 8), st.integers(1, 8), st.booleans(), st.integers(0, 255))
+def test_apply_lays_the_same_image_into_a_place_that_it_is_given(
+    height: int, width: int, rows: int, columns: int, mirrored: bool, left_over: int
+) -> None:
+    image = np.random.default_rng(height).integers(0, 256, (height, width, 3), np.uint8)
+    if mirrored:  # as pixels come that a client sends in another order of channels
+        image = image[:, :, ::-1]
+    letterbox = Letterbox.fit((height, width), (rows * 32, columns * 32))
+    place = np.full((*letterbox.target, 3), left_over, np.uint8)
+    assert letterbox.apply(image, place) is place
+    expected = np.full((*letterbox.target, 3), PADDING_VALUE, np.uint8)
+    inside = expected[letterbox.top :, letterbox.left :][: letterbox.resized[0], : letterbox.resized[1]]
+    inside[:] = cv2.resize(image, letterbox.resized[::-1], interpolation=cv2.INTER_LINEAR)
+    assert np.array_equal(place, expected)
+    assert np.array_equal(letterbox.apply(image), expected)
+
+
+def test_apply_refuses_a_place_of_another_size() -> None:
+    with pytest.raises(ValueError, match=r"\(320, 320, 3\), got \(320, 640, 3\)"):
+        Letterbox.fit((10, 20), (320, 320)).apply(np.zeros((10, 20, 3), np.uint8), np.zeros((320, 640, 3), np.uint8))
 
 
 def test_apply_refuses_another_image() -> None:

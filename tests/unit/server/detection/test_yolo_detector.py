@@ -139,6 +139,21 @@ def test_preprocess_makes_what_the_network_takes() -> None:
     assert (array == 1).all()
 
 
+@pytest.mark.parametrize("rows", [1, 2])
+@pytest.mark.parametrize("takes_pixels", [True, False])
+@pytest.mark.parametrize("datatype", [DataType.FP32, DataType.FP16])
+def test_preprocess_writes_over_what_it_is_given(rows: int, takes_pixels: bool, datatype: DataType) -> None:
+    made = detector(datatype=datatype, rows=rows, takes_pixels=takes_pixels)
+    image = np.random.default_rng(1).integers(0, 256, (200, 300, 3), np.uint8)
+    expected, letterbox = made.preprocess(image)
+    assert (expected.shape, expected.dtype) == (made.input_shape, made.input_dtype)
+    place = np.full(made.input_shape, 7, made.input_dtype)
+    array, placed = made.preprocess(image, into=place)
+    assert array is place
+    assert placed == letterbox
+    assert np.array_equal(array, expected)
+
+
 ALONE = Letterbox.fit((320, 320), (320, 320))
 
 

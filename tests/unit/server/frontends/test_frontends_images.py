@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from pasarela_proto import detection_pb2 as pb
+from pasarela_server.detection.letterbox import Letterbox
 from pasarela_server.detection.options import DetectOptions
 from pasarela_server.detection.yolo import Layout, YoloDetector
 from pasarela_server.errors import BackendFailure, InvalidRequest, ModelNotFound, QueueFull, ServerStopping
@@ -290,6 +292,56 @@ async def test_a_client_that_goes_away_leaves_nothing_behind(looped, cancel, cou
     with pytest.raises(asyncio.CancelledError):
         await asking
     await looped.check_idle(0, counted)
+
+
+@pytest.fixture
+def painter(monkeypatch):
+    """Stops each image as it is laid into its room, until the test says `go`."""
+    painter = SimpleNamespace(begun=threading.Event(), go=threading.Event(), spoilt=False)
+    apply = Letterbox.apply
+
+    def slowly(self, image, into=None):
+        painter.begun.set()
+        assert painter.go.wait(30)
+        if painter.spoilt:
+            raise MemoryError("no more")
+        return apply(self, image, into)
+
+    monkeypatch.setattr(Letterbox, "apply", slowly)
+    return painter
+
+
+@pytest.mark.parametrize("spoilt", [False, True])
+async def test_room_is_not_given_to_another_image_while_a_thread_writes_to_it(looped, painter, spoilt):
+    painter.spoilt = spoilt
+    asking = looped.ask()
+    assert await asyncio.to_thread(painter.begun.wait, 30)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert looped.back._arena._slots.taken == 1
+    painter.go.set()
+    await looped.check_idle(0, 1)
+
+
+async def test_an_image_that_finds_no_memory_gives_its_room_back(looped, painter):
+    painter.spoilt = True
+    painter.go.set()
+    with pytest.raises(MemoryError):
+        await looped.ask()
+    await looped.check_idle(0, 1)
+
+
+async def test_an_image_is_made_where_the_back_reads_it(looped, monkeypatch):
+    written = []
+    monkeypatch.setattr(SharedMemory, "write", lambda self, offset, array: written.append(self))
+    asking = looped.ask()
+    array, future = await looped.raw.submitted.get()
+    assert abs(int(array[0, 16, 16, 0]) - 200) < 3
+    future.set_exception(BackendFailure("that will do"))
+    with pytest.raises(BackendFailure):
+        await asking
+    assert not written
 
 
 async def test_without_room_an_image_waits_for_its_turn():
