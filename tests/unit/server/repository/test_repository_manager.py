@@ -64,7 +64,9 @@ def test_instances_are_warm_before_the_model_is_ready(repository: Any) -> None:
 
     (backend,) = repository.loader.backends
     shapes = Counter(shape["images"] for shape in backend.shapes)
-    assert shapes == {(1, 3, 32, 64): 6, (4, 3, 32, 64): 3}, "each of three instances, and a picture all the way on each"
+    assert shapes == {(1, 3, 32, 64): 6, (4, 3, 32, 64): 3}, (
+        "each of three instances, and a picture all the way on each"
+    )
     assert (backend.options.instances, backend.options.threads) == (3, 1)
 
 

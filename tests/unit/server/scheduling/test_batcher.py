@@ -181,7 +181,9 @@ def test_who_cannot_make_it_is_refused_at_the_door(clock: Clock) -> None:
     batcher.submit(entry(clock, deadline_s=clock.now + 1.0))
     assert isinstance(batcher.try_take(), Batch)
     clock.now += 0.25
-    batcher.submit(entry(clock, deadline_s=clock.now + 1.93))  # 0.75 s for the one before, then a second, and a tenth in reserve
+    batcher.submit(
+        entry(clock, deadline_s=clock.now + 1.93)
+    )  # 0.75 s for the one before, then a second, and a tenth in reserve
     with pytest.raises(DeadlineExpired, match=r"3025\.0 ms, 1750\.0 ms of it behind others"):
         batcher.submit(entry(clock, deadline_s=clock.now + 3.0))
     batcher.submit(entry(clock))
