@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 _CORES_OF_THE_BACK = 2
@@ -21,8 +20,12 @@ def suggested_count(cores: int, *, has_gpu: bool) -> int:
 
 
 def image_threads(cores: int, count: int) -> int:
-    """Threads for images in each of `count` fronts: one more than its share of the cores, since loads differ."""
-    return max(1, math.ceil(cores / count)) + 1
+    """Threads for images in each of `count` fronts: its share of the cores.
+
+    Two at least, so that Python's lock is used while the other one works on pixels; more than the share only pass it
+    to and fro.
+    """
+    return max(2, cores // count)
 
 
 def has_gpu(devices: Path = Path("/dev")) -> bool:

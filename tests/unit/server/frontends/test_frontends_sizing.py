@@ -24,9 +24,9 @@ def test_suggested_count(cores, gpu, count):
 @pytest.mark.parametrize(
     ("cores", "count", "threads"),
     [
-        pytest.param(16, 7, 4, id="a share, rounded up, and one more"),
-        pytest.param(2, 2, 2, id="one and one more"),
-        pytest.param(1, 8, 2, id="never none"),
+        pytest.param(16, 3, 5, id="a share, rounded down"),
+        pytest.param(16, 7, 2, id="the fewest, which one process keeps busy"),
+        pytest.param(1, 8, 2, id="not fewer, however many fronts there are"),
     ],
 )
 def test_image_threads(cores, count, threads):
