@@ -25,8 +25,6 @@ _INFER = "/inference.GRPCInferenceService/ModelInfer"
 _WARM_S = 2.0
 _start: Barrier | None = None
 """In a client's process: where all of them wait for each other."""
-_CHANNELS = 4
-"""Connections of each process: a server of several processes gets its share of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +149,9 @@ async def _clients(url: str, method: str, messages: list[list[bytes]], seconds: 
     taken: list[tuple[float, float]] = []
     async with contextlib.AsyncExitStack() as undo:
         channels = [
-            await undo.enter_async_context(grpc.aio.insecure_channel(url, options=_OPTIONS)) for _ in range(_CHANNELS)
+            # One for each client: a server of several processes gets few connections unevenly.
+            await undo.enter_async_context(grpc.aio.insecure_channel(url, options=_OPTIONS))
+            for _ in messages
         ]
         calls: list[Any] = [channel.unary_unary(method) for channel in channels]
         for call in calls:
@@ -161,7 +161,7 @@ async def _clients(url: str, method: str, messages: list[list[bytes]], seconds: 
         until = begun + seconds
 
         async def client(number: int, own: list[bytes]) -> None:
-            position, call = number, calls[number % _CHANNELS]
+            position, call = number, calls[number]
             while (sent := time.perf_counter()) < until:
                 await call(own[position % len(own)])
                 taken.append((sent, time.perf_counter()))
