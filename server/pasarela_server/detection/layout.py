@@ -59,13 +59,17 @@ def read_candidates(output: Floats, layout: Layout, confidence: float, image_siz
 
 def _read_anchors(output: Floats, confidence: float) -> Candidates:
     # Few of the thousands of anchors pass: the rows are reduced as they lie, and only survivors are gathered.
-    survivors = np.flatnonzero(output[BOX_VALUES:].max(axis=0) > confidence)
-    picked = output[:, survivors]
+    best = output[BOX_VALUES:].max(axis=0)
+    survivors = np.flatnonzero(best > confidence)
+    picked = output.take(survivors, axis=1)
     class_ids = picked[BOX_VALUES:].argmax(axis=0).astype(np.int32)
-    return corners(picked[:BOX_VALUES]), picked[BOX_VALUES:].max(axis=0), class_ids
+    return corners(picked[:BOX_VALUES]), best[survivors], class_ids
 
 
 def corners(boxes: Floats) -> Floats:
     """(4, n) centre and size to (n, 4) corners."""
     half = boxes[2:4] / 2
-    return np.ascontiguousarray(np.concatenate((boxes[:2] - half, boxes[:2] + half)).T)
+    found = np.empty((boxes.shape[1], BOX_VALUES), boxes.dtype)
+    np.subtract(boxes[:2], half, out=found[:, :2].T)
+    np.add(boxes[:2], half, out=found[:, 2:].T)
+    return found
