@@ -74,7 +74,7 @@ def test_a_gpu_is_asked_for_by_the_instance_group(repository: Any) -> None:
     repository.add("b", "detector", config="instance_group { kind: KIND_GPU }").manager()
 
     (backend,) = repository.loader.backends
-    assert (backend.options.parameters, backend.options.instances) == ({"device": "gpu"}, 1)
+    assert (backend.options.parameters, backend.options.instances) == ({"device": "gpu"}, 2)
 
 
 def test_nothing_is_ready_before_it_is_loaded(repository: Any) -> None:
