@@ -92,6 +92,23 @@ class PartsSession(Session, Protocol):
         ...
 
 
+@runtime_checkable
+class WideSession(Session, Protocol):
+    """A session that can use the cores of all sessions of its model, while the others have nothing to do."""
+
+    @property
+    def wide_threads(self) -> int:
+        """Cores that `infer_wide` may keep busy; no more than `infer` if it would be of no use."""
+        ...
+
+    def infer_wide(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        """As `Session.infer`, on more cores if that can be done.
+
+        What it takes to do so may have to be made first: until it is there this is `Session.infer`.
+        """
+        ...
+
+
 class Backend(Protocol):
     """A loaded artefact. Owned by the servable that loaded it."""
 

@@ -44,11 +44,15 @@ _first_use = threading.Lock()
 class OpenVinoSession:
     """One stream of inferences: an infer request of each variant that it has met."""
 
-    def __init__(self, spec: ArtefactSpec, forms: Forms, variants: Variants) -> None:
+    def __init__(
+        self, spec: ArtefactSpec, forms: Forms, variants: Variants, wide: Variant | None, wide_threads: int
+    ) -> None:
         self._input_names = [tensor.name for tensor in spec.inputs]
         self._output_names = [tensor.name for tensor in spec.outputs]
         self._forms = forms
         self._variants: Variants | None = variants
+        self._wide = wide
+        self._wide_threads = wide_threads
         self._requests: dict[Variant, FixedRequest | RowsRequest | GeneralRequest] = {}
 
     def infer(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
@@ -56,6 +60,21 @@ class OpenVinoSession:
         arrays = [inputs[name] for name in self._input_names]
         with inferring("OpenVINO"):
             outputs = self._request(self._forms.choose(arrays)).infer(arrays)
+        return dict(zip(self._output_names, outputs, strict=True))
+
+    @property
+    def wide_threads(self) -> int:
+        """See `WideSession.wide_threads`."""
+        return self._wide_threads if self._wide is not None else 0
+
+    def infer_wide(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        """See `WideSession.infer_wide`."""
+        arrays = [inputs[name] for name in self._input_names]
+        variant = replace(self._forms.choose(arrays), wide=True)
+        if variant != self._wide or self._variants is None or not self._variants.prepared(variant):
+            return self.infer(inputs)
+        with inferring("OpenVINO"):
+            outputs = self._request(variant).infer(arrays)
         return dict(zip(self._output_names, outputs, strict=True))
 
     def infer_parts(self, parts: Sequence[Mapping[str, Array]]) -> Mapping[str, Array]:
@@ -121,15 +140,17 @@ class OpenVinoBackend:
             only_row = self._quantised and row is not None
             known = _planned(row, pixels=bool(self._spec.pixel_inputs), only_row=only_row)
             self._first = known[0]
+            self._wide = replace(self._first, wide=True) if _may_go_wide(self._device, options) else None
 
             def compiled_by(variant: Variant) -> Any:
+                chosen = {**settings, "NUM_STREAMS": 1} if variant.wide else settings
                 return cache.compile(
                     repr(variant),
-                    lambda: core.compile_model(in_form(model, variant), self._device, settings),
-                    lambda content: core.import_model(content, self._device, settings),
+                    lambda: core.compile_model(in_form(model, variant), self._device, chosen),
+                    lambda content: core.import_model(content, self._device, chosen),
                 )
 
-            variants = Variants(compiled_by, known)
+            variants = Variants(compiled_by, known if self._wide is None else (*known, self._wide))
             by_rows = row is not None and self._spec.batched and self._device == "CPU"
             by_rows = is_fixed(variants[self._first]) and by_rows
             self._forms = Forms(bool(self._spec.pixel_inputs), row, row_by_row=by_rows, only_row=only_row)
@@ -151,7 +172,8 @@ class OpenVinoBackend:
 
     def session(self) -> OpenVinoSession:
         """See `Backend.session`."""
-        session = OpenVinoSession(self._spec, self._forms, self._open())
+        cores = self._options.instances * self._options.threads
+        session = OpenVinoSession(self._spec, self._forms, self._open(), self._wide, cores)
         self._sessions.append(session)
         return session
 
@@ -160,6 +182,8 @@ class OpenVinoBackend:
         for session in self._sessions:
             session.close()
         self._sessions.clear()
+        if self._variants is not None:
+            self._variants.close()
         self._variants = None
 
     def _precision(self) -> str:
@@ -182,7 +206,8 @@ class OpenVinoLoader:
         """See `BackendLoader.load`.
 
         The parameter `precision` (f32, bf16, f16, default) says in what the network computes: OpenVINO's default is
-        bf16 where the CPU has it. `device` is OpenVINO's name of a device, `CPU` unless given.
+        bf16 where the CPU has it. `wide`, unless it is false, gives a single client the cores of all instances; the
+        form that this takes is compiled when it is first of use. `device` is OpenVINO's name of a device, `CPU` unless given.
         """
         ov = _import_openvino()
         require_file(artefact)
@@ -223,6 +248,13 @@ def _settings(device: str, options: BackendOptions) -> dict[str, object]:
         # Pinned streams of two processes would share one core and leave the next idle.
         settings["ENABLE_CPU_PINNING"] = False
     return settings
+
+
+def _may_go_wide(device: str, options: BackendOptions) -> bool:
+    asked = options.parameters.get("wide", "true")
+    if asked not in ("true", "false"):
+        raise InvalidModel(f"parameter 'wide' is {asked!r}; expected true or false")
+    return asked == "true" and device == "CPU" and options.instances > 1
 
 
 def _cache(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ import numpy as np
 from pasarela_server.tensor import Array
 
 
+_log = logging.getLogger("pasarela_server.backends")
+
+
 @dataclass(frozen=True, slots=True)
 class Variant:
     """One compiled form of a model."""
@@ -20,6 +24,8 @@ class Variant:
     """Takes (n, h, w, 3) UINT8 and scales and transposes it in the graph; else what the artefact's input says."""
     row: tuple[tuple[int, ...], ...] | None = None
     """The only shape of each input, one row as the artefact orders it; None leaves all shapes as they are."""
+    wide: bool = False
+    """One stream on all cores of the model, for when nothing else is to be done; else a stream for each session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,8 @@ class Variants:
         self._compiled_by = compiled_by
         self._locks: Mapping[Variant, threading.Lock] = {variant: threading.Lock() for variant in known}
         self._compiled: dict[Variant, Any] = {}
+        self._starting = threading.Lock()
+        self._preparing: dict[Variant, threading.Thread] = {}
 
     def __getitem__(self, variant: Variant) -> Any:
         compiled = self._compiled.get(variant)
@@ -73,6 +81,28 @@ class Variants:
             if variant not in self._compiled:
                 self._compiled[variant] = self._compiled_by(variant)
             return self._compiled[variant]
+
+    def prepared(self, variant: Variant) -> bool:
+        """Whether a variant is there. The first who asks has it compiled on a thread of its own."""
+        if variant in self._compiled:
+            return True
+        with self._starting:
+            if variant not in self._preparing:
+                thread = threading.Thread(target=self._prepare, args=(variant,), name="openvino-compiles")
+                self._preparing[variant] = thread
+                thread.start()
+        return False
+
+    def close(self) -> None:
+        """Waits for what is being compiled."""
+        for thread in self._preparing.values():
+            thread.join()
+
+    def _prepare(self, variant: Variant) -> None:
+        try:
+            self[variant]
+        except Exception:  # the model is served without it, as until now
+            _log.warning("a form of the model for single requests could not be compiled", exc_info=True)
 
 
 def in_form(model: Any, variant: Variant) -> Any:

@@ -97,6 +97,7 @@ def load_raw(
             in_order=config.dynamic_batching is not None and config.dynamic_batching.preserve_ordering,
             cores=UNBOUNDED if budget is None or on_gpu else budget.share(plan.threads_per_instance),
             small=None if on_gpu else Small(),
+            budget=None if on_gpu else budget,
         )
         scheduler.start()
         undo.pop_all()

@@ -42,6 +42,8 @@ class Batch:
     entries: tuple[Entry, ...]
     reason: CloseReason
     taken_s: float
+    lonely: int = 0
+    """How many batches in a row, this one last, found nothing else that waited or was executed."""
 
     @property
     def rows(self) -> int:

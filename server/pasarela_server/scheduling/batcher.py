@@ -64,6 +64,7 @@ class DynamicBatcher:
         self._lent: set[int] = set()
         """Instances whose sessions other threads use, by `borrow`."""
         self._borrowed = DurationEstimate()
+        self._lonely = 0
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -211,7 +212,8 @@ class DynamicBatcher:
             self._changed.notify()
         if not claimed:
             return None, step
-        batch = Batch(claimed, step.reason, now_s)
+        self._lonely = 0 if self._queue or self._occupancy.busy else self._lonely + 1
+        batch = Batch(claimed, step.reason, now_s, self._lonely)
         self._occupancy.began(instance, batch.rows, now_s)
         return batch, step
 

@@ -59,7 +59,19 @@ class CoreBudget:
 
     def share(self, threads: int) -> AbstractContextManager[object]:
         """What an execution of `threads` threads enters; as many threads at once as there are executions may do so."""
-        return _Share(self, min(threads, self._cores))
+        return _Share(self, self.at_most(threads))
+
+    def at_most(self, threads: int) -> int:
+        """Cores that an execution of so many threads takes."""
+        return min(threads, self._cores)
+
+    def try_acquire(self, cores: int) -> bool:
+        """Takes cores if they are free and nobody waits for any."""
+        with self._lock:
+            if self._waiting or cores > self._free:
+                return False
+            self._free -= cores
+            return True
 
     def acquire(self, cores: int) -> None:
         """Takes cores; waits for them."""

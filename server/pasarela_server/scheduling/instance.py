@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import logging
@@ -10,13 +11,14 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 
-from pasarela_server.backends.base import PartsSession, Session
+from pasarela_server.backends.base import PartsSession, Session, WideSession
 from pasarela_server.errors import BackendFailure, ServingError
 from pasarela_server.request import Timings
 from pasarela_server.scheduling.batch import Batch, BatchAnswer, gather, placed, split
 from pasarela_server.scheduling.batcher import DynamicBatcher
-from pasarela_server.scheduling.cores import UNBOUNDED
+from pasarela_server.scheduling.cores import UNBOUNDED, CoreBudget
 from pasarela_server.scheduling.execution import Execution, OnExecution, nobody_listens
+from pasarela_server.scheduling.wide import WideExecutions
 from pasarela_server.tensor import Array
 
 _log = logging.getLogger("pasarela_server.scheduling")
@@ -34,6 +36,7 @@ class ModelInstance:
         on_execution: OnExecution = nobody_listens,
         index: int = 0,
         cores: AbstractContextManager[object] = UNBOUNDED,
+        budget: CoreBudget | None = None,
     ) -> None:
         self._name = name
         self._session = session
@@ -43,6 +46,7 @@ class ModelInstance:
         self._on_execution = on_execution
         self._index = index
         self._cores = cores
+        self._wide = WideExecutions(session, budget) if budget and isinstance(session, WideSession) else None
         self._thread = threading.Thread(target=self._run, name=f"instance-{name}", daemon=True)
 
     def start(self) -> None:
@@ -61,15 +65,23 @@ class ModelInstance:
         """One batch; False at the end. Nothing of it is held while the instance waits for the next."""
         batch = self._batcher.take(self._index)
         if batch is not None:
-            with self._cores:
-                self.execute(batch)
+            with contextlib.ExitStack() as held:
+                wide = self._wide is not None and self._wide.enter(batch, held)
+                if not wide:
+                    held.enter_context(self._cores)
+                self.execute(batch, wide=wide)
         return batch is not None
 
-    def execute(self, batch: Batch) -> None:
-        """Runs one batch and resolves each of its futures, with its own rows or with the reason of the failure."""
+    def execute(self, batch: Batch, *, wide: bool = False) -> None:
+        """Runs one batch and resolves each of its futures, with its own rows or with the reason of the failure.
+
+        Args:
+            batch: What to run.
+            wide: Whether to use more cores than one session has; they are the caller's.
+        """
         marks_s = [self._clock()]
         try:
-            infer = self._inference(batch)
+            infer = self._inference(batch, wide=wide)
             marks_s.append(self._clock())
             outputs = infer()
             marks_s.append(self._clock())
@@ -85,8 +97,10 @@ class ModelInstance:
             self._on_execution(execution)
             self._answer(batch, answers, execution, marks_s[0])
 
-    def _inference(self, batch: Batch) -> Callable[[], Mapping[str, Array]]:
+    def _inference(self, batch: Batch, *, wide: bool) -> Callable[[], Mapping[str, Array]]:
         """What runs a batch; its inputs are gathered here unless the session does that itself."""
+        if wide and self._wide is not None:
+            return functools.partial(self._wide.session.infer_wide, gather(batch.entries))
         if self._parts_session is not None:
             return functools.partial(self._parts_session.infer_parts, [placed(entry.inputs) for entry in batch.entries])
         return functools.partial(self._session.infer, gather(batch.entries))

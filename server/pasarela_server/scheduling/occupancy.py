@@ -70,6 +70,11 @@ class Occupancy:
             rows, began_s = execution
             self._times.add(rows, now_s - began_s, now_s)
 
+    @property
+    def busy(self) -> bool:
+        """Whether any instance is."""
+        return bool(self._busy)
+
     def batch(self, rows: int, now_s: float) -> Span:
         """How long a batch keeps an instance busy."""
         return self._times.span(rows, now_s)

@@ -13,7 +13,7 @@ from pasarela_server.backends.base import Session
 from pasarela_server.errors import InvalidRequest
 from pasarela_server.scheduling.batch import BatchAnswer, Entry, shape_key
 from pasarela_server.scheduling.batcher import DynamicBatcher
-from pasarela_server.scheduling.cores import UNBOUNDED
+from pasarela_server.scheduling.cores import UNBOUNDED, CoreBudget
 from pasarela_server.scheduling.execution import OnExecution, nobody_listens
 from pasarela_server.scheduling.instance import ModelInstance
 from pasarela_server.scheduling.occupancy import Outlook
@@ -60,6 +60,7 @@ class Scheduler:
         in_order: bool = False,
         cores: AbstractContextManager[object] = UNBOUNDED,
         small: Small | None = None,
+        budget: CoreBudget | None = None,
     ) -> None:
         """Builds the scheduler; `start` runs it.
 
@@ -74,6 +75,7 @@ class Scheduler:
             default_level: Of requests that name no level.
             in_order: Whether answers leave in the order in which the requests came, whichever was ready first.
             cores: Entered by each execution: where it waits for the cores that all models share.
+            budget: Where a single request may take the cores of all instances; None if it may not.
             small: What `submit_here` executes on the calling thread; None for nothing.
         """
         if not batched and policy.max_rows != 1:
@@ -91,7 +93,7 @@ class Scheduler:
         self._shape: Hashable = None
         self._order = ReleaseInOrder() if in_order else None
         self._instances = tuple(
-            ModelInstance(name, session, self._batcher, clock, on_execution, index, cores)
+            ModelInstance(name, session, self._batcher, clock, on_execution, index, cores, budget)
             for index, session in enumerate(sessions)
         )
 
