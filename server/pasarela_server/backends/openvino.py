@@ -207,7 +207,8 @@ class OpenVinoLoader:
 
         The parameter `precision` (f32, bf16, f16, default) says in what the network computes: OpenVINO's default is
         bf16 where the CPU has it. `wide`, unless it is false, gives a single client the cores of all instances; the
-        form that this takes is compiled when it is first of use. `device` is OpenVINO's name of a device, `CPU` unless given.
+        form that this takes is compiled when it is first of use. `device` is OpenVINO's name of a device, `CPU` unless
+        given.
         """
         ov = _import_openvino()
         require_file(artefact)

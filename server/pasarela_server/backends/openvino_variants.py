@@ -12,7 +12,6 @@ import numpy as np
 
 from pasarela_server.tensor import Array
 
-
 _log = logging.getLogger("pasarela_server.backends")
 
 
@@ -101,7 +100,7 @@ class Variants:
     def _prepare(self, variant: Variant) -> None:
         try:
             self[variant]
-        except Exception:  # the model is served without it, as until now
+        except Exception:  # noqa: BLE001 - whatever OpenVINO raises, the model is served without it, as until now
             _log.warning("a form of the model for single requests could not be compiled", exc_info=True)
 
 
