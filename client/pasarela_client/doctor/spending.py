@@ -231,8 +231,8 @@ def instances_idle(facts: Facts) -> Finding | None:
         Severity.ADVICE,
         f"{facts.concurrency:.1f} requests are in the server at a time; {runs.instances} instances are busy "
         f"{facts.busy:.0%} of the time",
-        "a client that waits for each answer before it sends the next has one request under way; several get more out of "
-        "the same cores",
+        "a client that waits for each answer before it sends the next has one request under way; several get more out "
+        "of the same cores",
         "send several at a time: more clients, or a stream (`detector.stream(images, window=8)`)",
     )
 
