@@ -17,6 +17,8 @@ from pasarela_server.scheduling.occupancy import Occupancy, Outlook
 from pasarela_server.scheduling.policy import BatchingPolicy, Take, Wait, decide, decide_line
 from pasarela_server.scheduling.queue import Dropped, QueuePolicy, RequestQueue
 
+_LOOKED_AT_EVERY_S = 0.02
+
 
 @dataclass(frozen=True, slots=True)
 class Loan:
@@ -64,6 +66,10 @@ class DynamicBatcher:
         self._lent: set[int] = set()
         """Instances whose sessions other threads use, by `borrow`."""
         self._borrowed = DurationEstimate()
+        self._looked_s = -math.inf
+        """When it was last asked whether loans pay: the answer holds for a while, since asking costs a tenth of one."""
+        self._expected_s = 0.0
+        self._lends = False
         self._lonely = 0
 
     def __len__(self) -> int:
@@ -163,11 +169,12 @@ class DynamicBatcher:
         with self._changed:
             if self._closed or self._queue or not self._idle:
                 return None
-            tried_s = self._borrowed.span(now_s).likely_s
-            expected_s = tried_s or self._occupancy.batch(1, now_s).least_s
-            if not 0 < expected_s <= (likely_s if tried_s else least_s):
-                return None
-            if entry.waiting.deadline_s - now_s < expected_s:
+            if now_s > self._looked_s + _LOOKED_AT_EVERY_S:
+                self._looked_s = now_s
+                tried_s = self._borrowed.span(now_s).likely_s
+                self._expected_s = tried_s or self._occupancy.batch(1, now_s).least_s
+                self._lends = 0 < self._expected_s <= (likely_s if tried_s else least_s)
+            if not self._lends or entry.waiting.deadline_s - now_s < self._expected_s:
                 return None
             step = decide_line((entry.waiting,), self._policy, now_s)
             if isinstance(step, Wait):
