@@ -12,11 +12,12 @@ _FEWEST_CORES = 4
 def suggested_count(cores: int, *, has_gpu: bool) -> int:
     """The fronts that are worth having; 0 where the models need the cores themselves.
 
-    Most of a front's work, on pixels, runs beside Python's lock on several threads: so half as many fronts as cores.
+    Part of a front's work, on pixels, runs beside Python's lock: so three fronts for four cores, which was measured
+    with 16 of them and one GPU (docs/performance.md).
     """
     if not has_gpu or cores < _FEWEST_CORES:
         return 0
-    return max(1, (cores - _CORES_OF_THE_BACK) // 2)
+    return max(1, (cores - _CORES_OF_THE_BACK) * 3 // 4)
 
 
 def image_threads(cores: int, count: int) -> int:

@@ -14,7 +14,7 @@ from pasarela_server.frontends.sizing import has_gpu, image_threads, suggested_c
         pytest.param(64, False, 0, id="however many there are"),
         pytest.param(2, True, 0, id="two cores are busy with one process"),
         pytest.param(4, True, 1, id="the fewest that pay"),
-        pytest.param(16, True, 7, id="half of the cores that the back leaves"),
+        pytest.param(16, True, 10, id="three for four of the cores that the back leaves"),
     ],
 )
 def test_suggested_count(cores, gpu, count):
