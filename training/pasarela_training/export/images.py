@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -37,13 +38,13 @@ def chosen_images(document: Path, image_root: Path, count: int, seed: int) -> li
 
 
 def prepared(path: Path, detector: YoloDetector) -> tuple[Array, Letterbox]:
-    """Reads an image and makes the network's input of it: see `YoloDetector.preprocess`.
+    """Reads an image and makes values of it, as every variant and the checkpoint take: see `YoloDetector.preprocess`.
 
     Raises:
         TrainingError: It cannot be read.
     """
     try:
         decoded = detector.decode(path.read_bytes())
-        return detector.preprocess(decoded.pixels, decoded.size)
+        return replace(detector, takes_pixels=False).preprocess(decoded.pixels, decoded.size)
     except (OSError, InvalidRequest) as error:
         raise TrainingError(f"export: {path} cannot be read: {error}; take it out of the dataset") from error

@@ -3,12 +3,17 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pasarela_server.detection.yolo import Layout, YoloDetector
+from pasarela_server.tensor import DataType
 from pasarela_training.errors import TrainingError
-from pasarela_training.export.images import chosen_images
+from pasarela_training.export.images import chosen_images, prepared
+
+SAMPLE = Path(__file__).parents[4] / "docs/images/samples/1.jpg"
 
 
 def document(folder: Path, count: int) -> Path:
@@ -49,3 +54,14 @@ def test_documents_without_images_are_named(tmp_path: Path, content: str | None,
         path.write_text(content)
     with pytest.raises(TrainingError, match=part):
         chosen_images(path, tmp_path, 3, 0)
+
+
+@pytest.mark.parametrize("takes_pixels", [True, False])
+def test_networks_get_values_even_if_their_backend_would_take_pixels(takes_pixels: bool) -> None:
+    detector = YoloDetector(
+        "images", "output0", ("vest",), (64, 96), 32, DataType.FP32, Layout.ANCHORS, takes_pixels=takes_pixels
+    )
+    values, letterbox = prepared(SAMPLE, detector)
+    assert (values.shape, values.dtype) == ((1, 3, 64, 96), np.float32)
+    assert 0 <= values.min() < values.max() <= 1
+    assert letterbox.target == (64, 96)
