@@ -39,6 +39,8 @@ _PRECISIONS = ("f32", "f16", "bf16", "default")
 _TELEMETRY = "openvino_telemetry"
 
 _first_use = threading.Lock()
+_cores: list[Any] = []
+"""The process's Core, once there is one; under `_first_use`."""
 
 
 class OpenVinoSession:
@@ -126,9 +128,7 @@ class OpenVinoBackend:
         settings = _settings(self._device, options)
         self._sessions: list[OpenVinoSession] = []
         with loading(artefact):
-            core = ov.Core()
-            # Weights that are mapped end the process when somebody overwrites the file in place.
-            core.set_property({"ENABLE_MMAP": False})
+            core = _core(ov)
             cache = _cache(ov, core, artefact, self._device, settings, options)
             model = core.read_model(artefact)
             self._quantised = is_quantised(model)
@@ -223,6 +223,21 @@ def _import_openvino() -> Any:
         # each keep the lock that the other waits for, and the process would stand still.
         ov.Type.f32.to_dtype()
         return ov
+
+
+def _core(ov: Any) -> Any:
+    """The process's one Core, which any thread may use and which never goes.
+
+    A Core gives the thread that first uses it a stack for signals. Of two that go in the order in which they came, the
+    second would put back the first one's, which is no memory any more: the next signal would end the process.
+    """
+    with _first_use:
+        if not _cores:
+            core = ov.Core()
+            # Weights that are mapped end the process when somebody overwrites the file in place.
+            core.set_property({"ENABLE_MMAP": False})
+            _cores.append(core)
+        return _cores[0]
 
 
 def _import_without_telemetry() -> Any:
