@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1epasarela_proto/detection.proto\x12\x0bpasarela.v1\"\x96\x01\n\rDetectRequest\x12\x12\n\nmodel_name\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\t\x12!\n\x05image\x18\x04 \x01(\x0b\x32\x12.pasarela.v1.Image\x12+\n\x07options\x18\x05 \x01(\x0b\x32\x1a.pasarela.v1.DetectOptions\"J\n\x05Image\x12\x11\n\x07\x65ncoded\x18\x01 \x01(\x0cH\x00\x12$\n\x03raw\x18\x02 \x01(\x0b\x32\x15.pasarela.v1.RawImageH\x00\x42\x08\n\x06source\"\x89\x01\n\x08RawImage\x12\x0e\n\x06height\x18\x01 \x01(\r\x12\r\n\x05width\x18\x02 \x01(\r\x12\x30\n\x08\x63hannels\x18\x03 \x01(\x0e\x32\x1e.pasarela.v1.RawImage.Channels\x12\x0e\n\x06pixels\x18\x04 \x01(\x0c\"\x1c\n\x08\x43hannels\x12\x07\n\x03RGB\x10\x00\x12\x07\n\x03\x42GR\x10\x01\"\xa9\x01\n\rDetectOptions\x12\x17\n\nconfidence\x18\x01 \x01(\x02H\x00\x88\x01\x01\x12\x10\n\x03iou\x18\x02 \x01(\x02H\x01\x88\x01\x01\x12\x1b\n\x0emax_detections\x18\x03 \x01(\rH\x02\x88\x01\x01\x12\x13\n\x0b\x63lass_names\x18\x04 \x03(\t\x12\x11\n\tclass_ids\x18\x05 \x03(\rB\r\n\x0b_confidenceB\x06\n\x04_iouB\x11\n\x0f_max_detections\"S\n\nDetections\x12\r\n\x05\x62oxes\x18\x01 \x03(\x02\x12\x0e\n\x06scores\x18\x02 \x03(\x02\x12\x11\n\tclass_ids\x18\x03 \x03(\x05\x12\x13\n\x0b\x63lass_names\x18\x04 \x03(\t\"\xc6\x01\n\x0e\x44\x65tectResponse\x12\x12\n\nmodel_name\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\t\x12+\n\ndetections\x18\x04 \x01(\x0b\x32\x17.pasarela.v1.Detections\x12\x13\n\x0bimage_width\x18\x05 \x01(\r\x12\x14\n\x0cimage_height\x18\x06 \x01(\r\x12%\n\x07timings\x18\x07 \x01(\x0b\x32\x14.pasarela.v1.Timings\"\xdd\x02\n\x07Timings\x12\x15\n\rpreprocess_ns\x18\x01 \x01(\x04\x12\x10\n\x08queue_ns\x18\x02 \x01(\x04\x12\x10\n\x08infer_ns\x18\x03 \x01(\x04\x12\x16\n\x0epostprocess_ns\x18\x04 \x01(\x04\x12\x12\n\nbatch_size\x18\x05 \x01(\r\x12\x12\n\nreceive_ns\x18\x06 \x01(\x04\x12\x17\n\x0f\x64\x65\x63ode_queue_ns\x18\x07 \x01(\x04\x12\x11\n\tdecode_ns\x18\x08 \x01(\x04\x12\x14\n\x0cletterbox_ns\x18\t \x01(\x04\x12\x10\n\x08\x62\x61tch_ns\x18\n \x01(\x04\x12\x10\n\x08split_ns\x18\x0b \x01(\x04\x12\x14\n\x0cnms_queue_ns\x18\x0c \x01(\x04\x12\x0e\n\x06nms_ns\x18\r \x01(\x04\x12\x11\n\tencode_ns\x18\x0e \x01(\x04\x12\x10\n\x08total_ns\x18\x0f \x01(\x04\x12\x14\n\x0c\x63lose_reason\x18\x10 \x01(\t\x12\x10\n\x08instance\x18\x11 \x01(\x05\"W\n\x13StreamDetectRequest\x12\x13\n\x0b\x66rame_index\x18\x01 \x01(\x04\x12+\n\x07request\x18\x02 \x01(\x0b\x32\x1a.pasarela.v1.DetectRequest\"\x90\x01\n\x14StreamDetectResponse\x12\x13\n\x0b\x66rame_index\x18\x01 \x01(\x04\x12/\n\x08response\x18\x02 \x01(\x0b\x32\x1b.pasarela.v1.DetectResponseH\x00\x12(\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x17.pasarela.v1.FrameErrorH\x00\x42\x08\n\x06result\"+\n\nFrameError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\r\x12\x0f\n\x07message\x18\x02 \x01(\t2\xae\x01\n\x10\x44\x65tectionService\x12\x41\n\x06\x44\x65tect\x12\x1a.pasarela.v1.DetectRequest\x1a\x1b.pasarela.v1.DetectResponse\x12W\n\x0cStreamDetect\x12 .pasarela.v1.StreamDetectRequest\x1a!.pasarela.v1.StreamDetectResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1epasarela_proto/detection.proto\x12\x0bpasarela.v1\"\xbc\x01\n\rDetectRequest\x12\x12\n\nmodel_name\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\t\x12!\n\x05image\x18\x04 \x01(\x0b\x32\x12.pasarela.v1.Image\x12+\n\x07options\x18\x05 \x01(\x0b\x32\x1a.pasarela.v1.DetectOptions\x12\x10\n\x08priority\x18\x06 \x01(\r\x12\x12\n\ntimeout_us\x18\x07 \x01(\x04\"J\n\x05Image\x12\x11\n\x07\x65ncoded\x18\x01 \x01(\x0cH\x00\x12$\n\x03raw\x18\x02 \x01(\x0b\x32\x15.pasarela.v1.RawImageH\x00\x42\x08\n\x06source\"\x89\x01\n\x08RawImage\x12\x0e\n\x06height\x18\x01 \x01(\r\x12\r\n\x05width\x18\x02 \x01(\r\x12\x30\n\x08\x63hannels\x18\x03 \x01(\x0e\x32\x1e.pasarela.v1.RawImage.Channels\x12\x0e\n\x06pixels\x18\x04 \x01(\x0c\"\x1c\n\x08\x43hannels\x12\x07\n\x03RGB\x10\x00\x12\x07\n\x03\x42GR\x10\x01\"\xa9\x01\n\rDetectOptions\x12\x17\n\nconfidence\x18\x01 \x01(\x02H\x00\x88\x01\x01\x12\x10\n\x03iou\x18\x02 \x01(\x02H\x01\x88\x01\x01\x12\x1b\n\x0emax_detections\x18\x03 \x01(\rH\x02\x88\x01\x01\x12\x13\n\x0b\x63lass_names\x18\x04 \x03(\t\x12\x11\n\tclass_ids\x18\x05 \x03(\rB\r\n\x0b_confidenceB\x06\n\x04_iouB\x11\n\x0f_max_detections\"S\n\nDetections\x12\r\n\x05\x62oxes\x18\x01 \x03(\x02\x12\x0e\n\x06scores\x18\x02 \x03(\x02\x12\x11\n\tclass_ids\x18\x03 \x03(\x05\x12\x13\n\x0b\x63lass_names\x18\x04 \x03(\t\"\xc6\x01\n\x0e\x44\x65tectResponse\x12\x12\n\nmodel_name\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\t\x12+\n\ndetections\x18\x04 \x01(\x0b\x32\x17.pasarela.v1.Detections\x12\x13\n\x0bimage_width\x18\x05 \x01(\r\x12\x14\n\x0cimage_height\x18\x06 \x01(\r\x12%\n\x07timings\x18\x07 \x01(\x0b\x32\x14.pasarela.v1.Timings\"\xdd\x02\n\x07Timings\x12\x15\n\rpreprocess_ns\x18\x01 \x01(\x04\x12\x10\n\x08queue_ns\x18\x02 \x01(\x04\x12\x10\n\x08infer_ns\x18\x03 \x01(\x04\x12\x16\n\x0epostprocess_ns\x18\x04 \x01(\x04\x12\x12\n\nbatch_size\x18\x05 \x01(\r\x12\x12\n\nreceive_ns\x18\x06 \x01(\x04\x12\x17\n\x0f\x64\x65\x63ode_queue_ns\x18\x07 \x01(\x04\x12\x11\n\tdecode_ns\x18\x08 \x01(\x04\x12\x14\n\x0cletterbox_ns\x18\t \x01(\x04\x12\x10\n\x08\x62\x61tch_ns\x18\n \x01(\x04\x12\x10\n\x08split_ns\x18\x0b \x01(\x04\x12\x14\n\x0cnms_queue_ns\x18\x0c \x01(\x04\x12\x0e\n\x06nms_ns\x18\r \x01(\x04\x12\x11\n\tencode_ns\x18\x0e \x01(\x04\x12\x10\n\x08total_ns\x18\x0f \x01(\x04\x12\x14\n\x0c\x63lose_reason\x18\x10 \x01(\t\x12\x10\n\x08instance\x18\x11 \x01(\x05\"W\n\x13StreamDetectRequest\x12\x13\n\x0b\x66rame_index\x18\x01 \x01(\x04\x12+\n\x07request\x18\x02 \x01(\x0b\x32\x1a.pasarela.v1.DetectRequest\"\x90\x01\n\x14StreamDetectResponse\x12\x13\n\x0b\x66rame_index\x18\x01 \x01(\x04\x12/\n\x08response\x18\x02 \x01(\x0b\x32\x1b.pasarela.v1.DetectResponseH\x00\x12(\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x17.pasarela.v1.FrameErrorH\x00\x42\x08\n\x06result\"+\n\nFrameError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\r\x12\x0f\n\x07message\x18\x02 \x01(\t2\xae\x01\n\x10\x44\x65tectionService\x12\x41\n\x06\x44\x65tect\x12\x1a.pasarela.v1.DetectRequest\x1a\x1b.pasarela.v1.DetectResponse\x12W\n\x0cStreamDetect\x12 .pasarela.v1.StreamDetectRequest\x1a!.pasarela.v1.StreamDetectResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,27 +32,27 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pasarela_proto.detection_pb
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_DETECTREQUEST']._serialized_start=48
-  _globals['_DETECTREQUEST']._serialized_end=198
-  _globals['_IMAGE']._serialized_start=200
-  _globals['_IMAGE']._serialized_end=274
-  _globals['_RAWIMAGE']._serialized_start=277
-  _globals['_RAWIMAGE']._serialized_end=414
-  _globals['_RAWIMAGE_CHANNELS']._serialized_start=386
-  _globals['_RAWIMAGE_CHANNELS']._serialized_end=414
-  _globals['_DETECTOPTIONS']._serialized_start=417
-  _globals['_DETECTOPTIONS']._serialized_end=586
-  _globals['_DETECTIONS']._serialized_start=588
-  _globals['_DETECTIONS']._serialized_end=671
-  _globals['_DETECTRESPONSE']._serialized_start=674
-  _globals['_DETECTRESPONSE']._serialized_end=872
-  _globals['_TIMINGS']._serialized_start=875
-  _globals['_TIMINGS']._serialized_end=1224
-  _globals['_STREAMDETECTREQUEST']._serialized_start=1226
-  _globals['_STREAMDETECTREQUEST']._serialized_end=1313
-  _globals['_STREAMDETECTRESPONSE']._serialized_start=1316
-  _globals['_STREAMDETECTRESPONSE']._serialized_end=1460
-  _globals['_FRAMEERROR']._serialized_start=1462
-  _globals['_FRAMEERROR']._serialized_end=1505
-  _globals['_DETECTIONSERVICE']._serialized_start=1508
-  _globals['_DETECTIONSERVICE']._serialized_end=1682
+  _globals['_DETECTREQUEST']._serialized_end=236
+  _globals['_IMAGE']._serialized_start=238
+  _globals['_IMAGE']._serialized_end=312
+  _globals['_RAWIMAGE']._serialized_start=315
+  _globals['_RAWIMAGE']._serialized_end=452
+  _globals['_RAWIMAGE_CHANNELS']._serialized_start=424
+  _globals['_RAWIMAGE_CHANNELS']._serialized_end=452
+  _globals['_DETECTOPTIONS']._serialized_start=455
+  _globals['_DETECTOPTIONS']._serialized_end=624
+  _globals['_DETECTIONS']._serialized_start=626
+  _globals['_DETECTIONS']._serialized_end=709
+  _globals['_DETECTRESPONSE']._serialized_start=712
+  _globals['_DETECTRESPONSE']._serialized_end=910
+  _globals['_TIMINGS']._serialized_start=913
+  _globals['_TIMINGS']._serialized_end=1262
+  _globals['_STREAMDETECTREQUEST']._serialized_start=1264
+  _globals['_STREAMDETECTREQUEST']._serialized_end=1351
+  _globals['_STREAMDETECTRESPONSE']._serialized_start=1354
+  _globals['_STREAMDETECTRESPONSE']._serialized_end=1498
+  _globals['_FRAMEERROR']._serialized_start=1500
+  _globals['_FRAMEERROR']._serialized_end=1543
+  _globals['_DETECTIONSERVICE']._serialized_start=1546
+  _globals['_DETECTIONSERVICE']._serialized_end=1720
 # @@protoc_insertion_point(module_scope)

@@ -32,12 +32,22 @@ class DetectRequest(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     IMAGE_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    TIMEOUT_US_FIELD_NUMBER: _builtins.int
     model_name: _builtins.str
     """A detection model, or a raw model whose artefact carries detection metadata."""
     model_version: _builtins.str
     """A positive integer; empty means the highest version that is ready."""
     id: _builtins.str
     """Chosen by the client and echoed in the response."""
+    priority: _builtins.int
+    """Level of the model's priority queues: 1 is the most urgent. 0, and a level that the model does not have,
+    stand for its default.
+    """
+    timeout_us: _builtins.int
+    """Microseconds from its arrival after which the answer is worth nothing; 0 means no such limit. Where the call
+    has a deadline, too, the sooner counts. For frames of a stream, which have no deadline of their own.
+    """
     @_builtins.property
     def image(self) -> Global___Image: ...
     @_builtins.property
@@ -50,10 +60,12 @@ class DetectRequest(_message.Message):
         id: _builtins.str = ...,
         image: Global___Image | None = ...,
         options: Global___DetectOptions | None = ...,
+        priority: _builtins.int = ...,
+        timeout_us: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "image", b"image", "model_name", b"model_name", "model_version", b"model_version", "options", b"options"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "image", b"image", "model_name", b"model_name", "model_version", b"model_version", "options", b"options", "priority", b"priority", "timeout_us", b"timeout_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

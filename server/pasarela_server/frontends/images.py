@@ -19,7 +19,7 @@ from pasarela_server.repository.pipeline import DetectionPipeline
 from pasarela_server.repository.result import DetectOverrides, ImageSource
 from pasarela_server.rpc.calls import OpenCalls
 from pasarela_server.rpc.detection import ImageService, encode_reply
-from pasarela_server.rpc.detection_codec import decode_image_source, decode_options
+from pasarela_server.rpc.detection_codec import decode_deadline_s, decode_image_source, decode_overrides
 from pasarela_server.rpc.status import FailureTable
 
 
@@ -59,14 +59,14 @@ class FrontImageService(ImageService):
         asked = Asked(request.model_name, request.model_version, request.id, received_ns)
         try:
             source = decode_image_source(f"model '{asked.model}'", request.image)
-            overrides = decode_options(request.options)
+            overrides = decode_overrides(request)
         except InvalidRequest as error:
             await self._back.refuse(asked, error, at_the_door=True)
             raise
         known = self._known.get((asked.model, asked.version))
         if known is None:
             known = self._remember(asked, await self._back.look_up(asked))
-        deadline_s = None if remaining_s is None else received_ns / 1e9 + remaining_s
+        deadline_s = decode_deadline_s(request, received_ns, remaining_s)
         while True:
             try:
                 return await self._detect(asked, known, source, overrides, deadline_s)

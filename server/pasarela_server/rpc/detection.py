@@ -19,8 +19,9 @@ from pasarela_server.repository.result import DetectResult
 from pasarela_server.request import Timings
 from pasarela_server.rpc.calls import OpenCalls
 from pasarela_server.rpc.detection_codec import (
+    decode_deadline_s,
     decode_image_source,
-    decode_options,
+    decode_overrides,
     encode_result,
 )
 from pasarela_server.rpc.frames import completed
@@ -111,8 +112,8 @@ class DetectionService(ImageService):
             with self._metrics.request(name, version, request.id) as outcome:
                 result = await handle.servable.detect(
                     decode_image_source(f"model '{name}'", request.image),
-                    decode_options(request.options),
-                    None if remaining_s is None else received_ns / 1e9 + remaining_s,
+                    decode_overrides(request),
+                    decode_deadline_s(request, received_ns, remaining_s),
                 )
                 reply, outcome.timings = encode_reply(result, request.id, received_ns)
             return reply

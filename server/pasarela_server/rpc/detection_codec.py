@@ -38,15 +38,34 @@ def _decode_pixels(where: str, raw: pb.RawImage) -> npt.NDArray[np.uint8]:
     return pixels[:, :, ::-1] if raw.channels == pb.RawImage.BGR else pixels
 
 
-def decode_options(options: pb.DetectOptions) -> DetectOverrides:
-    """What the options say; what they leave out is left to the model."""
+def decode_overrides(request: pb.DetectRequest) -> DetectOverrides:
+    """What the request says of how to detect; what it leaves out is left to the model."""
+    options = request.options
     return DetectOverrides(
         confidence=options.confidence if options.HasField("confidence") else None,
         iou=options.iou if options.HasField("iou") else None,
         max_detections=options.max_detections if options.HasField("max_detections") else None,
         class_names=tuple(options.class_names),
         class_ids=tuple(options.class_ids),
+        priority=request.priority,
     )
+
+
+def decode_deadline_s(request: pb.DetectRequest, received_ns: int, remaining_s: float | None) -> float | None:
+    """When the client stops waiting: the sooner of the call's deadline and of the request's own time limit.
+
+    Args:
+        request: The request.
+        received_ns: When it came, on the clock of `time.monotonic_ns`.
+        remaining_s: Seconds that the call may still take; None if it has no deadline.
+
+    Returns:
+        A time on the clock of `time.monotonic`, in seconds, or None.
+    """
+    if request.timeout_us:
+        limit_s = request.timeout_us / 1e6
+        remaining_s = limit_s if remaining_s is None else min(limit_s, remaining_s)
+    return None if remaining_s is None else received_ns / 1e9 + remaining_s
 
 
 def encode_result(result: DetectResult, request_id: str) -> pb.DetectResponse:

@@ -1,6 +1,7 @@
 """Typed detection over a socket, on fake models: one image, and streams."""
 
 import asyncio
+import time
 
 import grpc
 import numpy as np
@@ -62,6 +63,28 @@ async def test_the_calls_deadline_reaches_the_detector(served):
     await served.detection.Detect(detect_request(), timeout=30)
     assert served.servable.deadlines[0] is None
     assert served.servable.deadlines[1] is not None
+
+
+@pytest.mark.parametrize(
+    ("timeout_us", "call_s", "least_s", "most_s"),
+    [
+        (5_000_000, None, 0, 5),  # reason: a request's own limit, where the call has none
+        (5_000_000, 60, 0, 5),  # reason: the sooner of both counts
+        (60_000_000, 20, 5, 20),  # reason: the sooner of both counts, the call's this time
+        (2**64 - 1, None, 1e6, 1e14),  # reason: longer than anybody waits is no error
+    ],
+)
+async def test_a_requests_own_time_limit_reaches_the_detector(served, timeout_us, call_s, least_s, most_s):
+    begun_s = time.monotonic()
+    await served.detection.Detect(detect_request(timeout_us=timeout_us), timeout=call_s)
+    assert begun_s + least_s < served.servable.deadlines[0] <= time.monotonic() + most_s
+
+
+async def test_priority_and_time_limit_belong_to_one_frame(served):
+    frames = [frame(0, priority=2, timeout_us=9_000_000), frame(1)]
+    assert len([answer async for answer in served.detection.StreamDetect(iter(frames))]) == 2
+    assert [overrides.priority for overrides in served.servable.overrides] == [2, 0]
+    assert [deadline is None for deadline in served.servable.deadlines] == [False, True]
 
 
 @pytest.mark.parametrize(("channels", "expected"), [("RGB", [[1, 2, 3], [4, 5, 6]]), ("BGR", [[3, 2, 1], [6, 5, 4]])])
