@@ -16,6 +16,7 @@ from pasarela_client.detector import Detector
 from pasarela_client.errors import (
     AccessDenied,
     DeadlineExpired,
+    FrameDropped,
     ImageUnreadable,
     InvalidModel,
     InvalidRequest,
@@ -29,6 +30,7 @@ from pasarela_client.errors import (
     ServerUnreachable,
     Unsupported,
 )
+from pasarela_client.frame import Frame
 from pasarela_client.timings import Timings
 
 __all__ = [
@@ -37,6 +39,8 @@ __all__ = [
     "Detection",
     "Detections",
     "Detector",
+    "Frame",
+    "FrameDropped",
     "FrameError",
     "ImageUnreadable",
     "InvalidModel",

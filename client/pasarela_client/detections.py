@@ -66,6 +66,14 @@ class Detections:
     timings: Timings = NOT_TOLD
     frame_index: int | None = None
     """Position of the image in its stream, counted from 0; None outside streams."""
+    origin: str = ""
+    """Where the image comes from, for people: the path of the file or video, the address of the camera."""
+    timestamp_s: float | None = None
+    """In a recording, seconds from its beginning; of a live source, seconds since the epoch; None of a still image."""
+    image: ImageSource | None = None
+    """What was detected on, as it was given; kept alive with the result."""
+    request_id: str = ""
+    """How the request is called in the server's logs and traces."""
 
     def __post_init__(self) -> None:
         n = len(self.scores)
@@ -172,3 +180,7 @@ class FrameError:
     frame_index: int
     """Position of the frame in the stream, counted from 0."""
     error: PasarelaError
+    origin: str = ""
+    """As in `Detections`."""
+    timestamp_s: float | None = None
+    image: ImageSource | None = None

@@ -10,6 +10,7 @@
     ├── InvalidModel          the model's configuration or artefact cannot be served
     ├── QueueFull             the server has as much to do as it accepts
     ├── DeadlineExpired       no answer in the time allowed
+    ├── FrameDropped          a live stream left this frame out, to keep up
     ├── RequestCancelled      the call was given up, as a rule because the detector was closed
     ├── Unsupported           the server does not offer this
     ├── AccessDenied          the server wants to know who asks
@@ -30,7 +31,9 @@ import grpc
 class PasarelaError(Exception):
     """Root of all errors that this client raises."""
 
-    def __init__(self, message: str, *, model: str = "", status: grpc.StatusCode | None = None) -> None:
+    def __init__(
+        self, message: str, *, model: str = "", status: grpc.StatusCode | None = None, request_id: str = ""
+    ) -> None:
         super().__init__(message)
         self.message: Final = message
         """One sentence for people: the server's own words where the server spoke."""
@@ -38,6 +41,8 @@ class PasarelaError(Exception):
         """The model that was asked; empty where none was."""
         self.status: Final = status
         """The gRPC status; None for what was found before anything was sent."""
+        self.request_id: Final = request_id
+        """How the request is called in the server's logs and traces; empty if none was sent."""
 
 
 class InvalidRequest(PasarelaError):
@@ -66,6 +71,10 @@ class QueueFull(PasarelaError):
 
 class DeadlineExpired(PasarelaError):
     """No answer came in the time allowed."""
+
+
+class FrameDropped(PasarelaError):
+    """The frame was left out for newer ones, as the stream's policy wants it."""
 
 
 class RequestCancelled(PasarelaError):

@@ -9,7 +9,10 @@ from pasarela_client import errors
 
 def test_the_public_names() -> None:
     kinds = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
-    assert set(pasarela_client.__all__) == {"Detection", "Detections", "Detector", "FrameError", "Timings"} | kinds
+    assert (
+        set(pasarela_client.__all__)
+        == {"Detection", "Detections", "Detector", "Frame", "FrameError", "Timings"} | kinds
+    )
     assert all(hasattr(pasarela_client, name) for name in pasarela_client.__all__)
 
 
