@@ -10,7 +10,7 @@ PROJECTS := $(wildcard */pyproject.toml) constraints.txt
 ARGS ?=
 PEERS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pasarela-peers
 
-.PHONY: help setup serve test lint format proto benchmark benchmark-peers compatibility conversion exports loadtest peers train docs clean
+.PHONY: help setup serve test lint format proto client-sync benchmark benchmark-peers compatibility conversion exports loadtest peers train docs clean
 
 help:  ## list these commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,13 +35,14 @@ serve: .venv/.serve  ## serve model_repository/ on port 8001 (ARGS="--grpc-port 
 test: .venv/.dev  ## run all tests (ARGS="-k nms" for a part)
 	$(BIN)/pytest $(ARGS)
 
-lint: .venv/.dev  ## style, types, one-way imports, and that the generated stubs are current
+lint: .venv/.dev  ## style, types, one-way imports, and that what is generated is current
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p pasarela_server -p pasarela_client -p pasarela_training
 	$(BIN)/mypy loadtest
 	$(BIN)/lint-imports
 	PYTHON=$(BIN)/python proto/check.sh
+	$(BIN)/python client/generate_sync.py --check
 
 format: .venv/.dev  ## put the code into the project's format
 	$(BIN)/ruff check --fix .
@@ -49,6 +50,9 @@ format: .venv/.dev  ## put the code into the project's format
 
 proto: .venv/.dev  ## regenerate the stubs in proto/pasarela_proto/
 	PYTHON=$(BIN)/python proto/generate.sh
+
+client-sync: .venv/.dev  ## write the client for threads from the one for asyncio
+	$(BIN)/python client/generate_sync.py
 
 benchmark: .venv/.dev  ## bare engine, pipeline in process and server; writes docs/performance.md (half an hour; ARGS="--help")
 	$(BIN)/python -m loadtest.benchmark $(ARGS)

@@ -10,7 +10,7 @@ from pasarela_client.errors import InvalidRequest
 
 DEFAULT_URL: Final = "127.0.0.1:8001"
 
-_OPTIONS: Final = (
+OPTIONS: Final = (
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
     ("grpc.initial_reconnect_backoff_ms", 200),
@@ -47,4 +47,4 @@ def open_channel(url: str, *, own_connection: bool = False) -> grpc.Channel:
         InvalidRequest: The address is none.
     """
     own = (("grpc.use_local_subchannel_pool", 1),) if own_connection else ()
-    return grpc.insecure_channel(parse_url(url), options=_OPTIONS + own)
+    return grpc.insecure_channel(parse_url(url), options=OPTIONS + own)

@@ -1,0 +1,1 @@
+"""The client for asyncio, and the source that `pasarela_client.sync` is generated from."""

@@ -1,0 +1,1 @@
+"""The client for threads, generated from `pasarela_client.aio`; `concurrency` is the part written by hand."""

@@ -1,0 +1,78 @@
+"""What the client needs of threads: the names of `pasarela_client.aio.concurrency`, which says what each is for."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import grpc
+
+T = TypeVar("T")
+
+Channel = grpc.Channel
+AnyIterable = Iterable[T]
+
+
+def insecure_channel(target: str, options: Sequence[tuple[str, Any]]) -> Channel:
+    """A channel without encryption."""
+    return grpc.insecure_channel(target, options=options)
+
+
+def secure_channel(target: str, credentials: grpc.ChannelCredentials, options: Sequence[tuple[str, Any]]) -> Channel:
+    """A channel with TLS."""
+    return grpc.secure_channel(target, credentials, options=options)
+
+
+def sleep(seconds: float) -> None:
+    """Waits."""
+    time.sleep(seconds)
+
+
+def off_loop(function: Callable[..., T], *arguments: object) -> T:
+    """Calls it: a thread may block."""
+    return function(*arguments)
+
+
+class Condition:
+    """A lock, and a place to wait for a change of what it guards."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition(threading.Lock())
+
+    def __enter__(self) -> None:
+        self._condition.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._condition.release()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Gives the lock away, waits for `notify_all`, and takes it again; False if the time was up."""
+        return self._condition.wait(timeout_s)
+
+    def notify_all(self) -> None:
+        """Wakes all who wait; the caller holds the lock."""
+        self._condition.notify_all()
+
+
+class Task:
+    """Something that runs beside its starter, on a daemon thread."""
+
+    def __init__(self, name: str, function: Callable[..., None], *arguments: object) -> None:
+        """Starts it. `function` keeps its exceptions to itself: nobody asks for them."""
+        self._thread = threading.Thread(target=function, args=arguments, name=name, daemon=True)
+        self._thread.start()
+
+    def cancel(self) -> None:
+        """Nothing: it must be told by other means."""
+
+    def join(self, timeout_s: float) -> bool:
+        """Waits for its end; False if that did not come in time."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+
+def iterate(items: Iterable[T]) -> Iterator[T]:
+    """The items one by one."""
+    return iter(items)
