@@ -19,12 +19,12 @@ help:  ## list these commands
 	@echo "Installing what serving on a CPU needs into .venv (OpenVINO, ONNX Runtime; about a minute) …"
 	@$(PYTHON) -m venv .venv
 	@$(PIP) --upgrade pip
-	@$(PIP) -e proto -e 'server[onnxruntime,openvino]' -e 'client[media]'
+	@$(PIP) -e proto -e 'server[onnxruntime,openvino]' -e 'client[media,video]'
 	@touch $@
 
 .venv/.dev: .venv/.serve pyproject.toml
 	@echo "Installing training and the development tools into .venv (PyTorch: several GB, some minutes) …"
-	@$(PIP) -e proto -e 'server[onnxruntime,openvino,pytorch]' -e 'client[media]' -e training --group dev
+	@$(PIP) -e proto -e 'server[onnxruntime,openvino,pytorch]' -e 'client[media,video]' -e training --group dev
 	@touch $@
 
 setup: .venv/.dev  ## create .venv with everything: serving, training, development tools

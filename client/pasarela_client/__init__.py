@@ -28,6 +28,7 @@ from pasarela_client.errors import (
     RequestCancelled,
     ServerFailure,
     ServerUnreachable,
+    SourceUnreadable,
     Unsupported,
 )
 from pasarela_client.frame import Frame
@@ -53,6 +54,7 @@ __all__ = [
     "RequestCancelled",
     "ServerFailure",
     "ServerUnreachable",
+    "SourceUnreadable",
     "Timings",
     "Unsupported",
 ]

@@ -5,6 +5,7 @@
     PasarelaError
     ├── InvalidRequest        the request is wrong; the message says what was expected and what came
     │   └── ImageUnreadable   a file that was to be sent cannot be read
+    ├── SourceUnreadable      a video, a camera or a folder gives no frames, or not all of them
     ├── ModelNotFound         the server has no model, or no version, of that name
     ├── ModelUnavailable      the model exists and cannot answer now, with the reason
     ├── InvalidModel          the model's configuration or artefact cannot be served
@@ -51,6 +52,10 @@ class InvalidRequest(PasarelaError):
 
 class ImageUnreadable(InvalidRequest):
     """A file that was to be sent cannot be read."""
+
+
+class SourceUnreadable(PasarelaError):
+    """A video, a camera or a folder gives no frames, or not all of them."""
 
 
 class ModelNotFound(PasarelaError):

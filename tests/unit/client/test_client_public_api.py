@@ -21,12 +21,12 @@ def test_importing_loads_neither_pillow_nor_the_server_nor_the_tensor_protocol()
     program = "import sys, pasarela_client; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     assert "pasarela_proto.detection_pb2" in loaded
-    unwanted = {"PIL", "cv2", "torch", "pasarela_server", "pasarela_proto.inference_pb2"}
+    unwanted = {"PIL", "av", "cv2", "torch", "pasarela_server", "pasarela_proto.inference_pb2"}
     assert unwanted.isdisjoint(loaded)
 
 
 def test_the_package_imports_only_what_it_says_it_needs() -> None:
-    allowed = {"grpc", "google", "numpy", "pasarela_client", "pasarela_proto", "PIL"} | sys.stdlib_module_names
+    allowed = {"grpc", "google", "numpy", "pasarela_client", "pasarela_proto", "PIL", "av", "tqdm"} | sys.stdlib_module_names
     for path in Path(pasarela_client.__path__[0]).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
