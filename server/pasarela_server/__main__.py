@@ -1,4 +1,8 @@
-"""The process: flags in, exit code out."""
+"""The process: flags in, exit code out.
+
+Each part is imported when its turn has come: a wrong flag is told at once, and models are read while what speaks to
+clients is being imported.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from pasarela_server.app import run
-from pasarela_server.commands import is_command, run_command
 from pasarela_server.config.command_line import parse_command_line
+from pasarela_server.errors import InvalidModel
 from pasarela_server.observability.logging import configure_logging
 
 
@@ -22,12 +25,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 after an orderly stop, 1 if the server could not start.
     """
     arguments = sys.argv[1:] if argv is None else argv
-    if is_command(arguments):
-        return run_command(arguments, os.environ)
+    if arguments and not arguments[0].startswith("-"):
+        from pasarela_server.commands import is_command, run_command
+
+        if is_command(arguments):
+            return run_command(arguments, os.environ)
     config = parse_command_line(arguments, os.environ)
     configure_logging(config.log_verbose)
     try:
-        return run(config)
+        from pasarela_server.loading import LoadingModels
+
+        loading = LoadingModels(config)
+        loading.start()
+
+        from pasarela_server.app import run
+
+        return run(config, loading)
+    except InvalidModel as error:
+        sys.stderr.write(f"pasarela-server: error: {error}\n")
+        return 1
     except KeyboardInterrupt:  # before the server listens to signals itself
         return 130
 

@@ -3,53 +3,48 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import logging
 import os
 import shutil
 import signal
 import sys
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 
-import cv2
 import grpc
 
 from pasarela_server.backends.cuda import find_cuda_memory
-from pasarela_server.backends.loaders import loaders
 from pasarela_server.config.plan import DETECTION
 from pasarela_server.config.server import ServerConfig
 from pasarela_server.errors import InvalidModel
 from pasarela_server.frontends.desk import Desks
 from pasarela_server.frontends.sizing import has_gpu, image_threads, suggested_count
 from pasarela_server.frontends.supervise import FrontOptions, Fronts, FrontsUnavailable
+from pasarela_server.loading import LoadingModels
 from pasarela_server.observability.http import MetricsServer, Page, text_page
 from pasarela_server.observability.logging import LogControl
-from pasarela_server.observability.metrics import CONTENT_TYPE, Metrics
+from pasarela_server.observability.metrics import CONTENT_TYPE
 from pasarela_server.observability.startup import ModelLine, StartupReport, next_command
-from pasarela_server.observability.statistics import Statistics
-from pasarela_server.observability.tracing import Tracer
 from pasarela_server.repository.control import ControlMode
-from pasarela_server.repository.manager import ManagerOptions, ModelManager
-from pasarela_server.repository.pipeline import ImageLimits
+from pasarela_server.repository.manager import ModelManager
 from pasarela_server.repository.poll import Poller
 from pasarela_server.repository.readiness import IndexEntry
-from pasarela_server.repository.scan import scan
 from pasarela_server.repository.servable import State
 from pasarela_server.rpc.address import PortUnavailable, authority
 from pasarela_server.rpc.calls import OpenCalls
 from pasarela_server.rpc.detection import DetectionService
 from pasarela_server.rpc.health import HealthService, health_states
 from pasarela_server.rpc.inference import InferenceService
+from pasarela_server.rpc.protection import protect
 from pasarela_server.rpc.repository import RepositoryCalls
 from pasarela_server.rpc.server import SERVICES, build_server, listen
 from pasarela_server.rpc.settings import SettingsCalls
 from pasarela_server.rpc.shared_memory import SharedMemoryCalls
 from pasarela_server.rpc.status import FailureTable, status_codes
+from pasarela_server.security.files import UnusableFile
+from pasarela_server.security.settings import SecuritySettings
 
 _log = logging.getLogger("pasarela_server")
 
@@ -59,63 +54,45 @@ _LAST_BYTES_S = 2.0
 """How long the last responses may take to leave when every request has been answered."""
 
 
-def run(config: ServerConfig) -> int:
+def run(config: ServerConfig, loading: LoadingModels) -> int:
     """Serves until SIGTERM or Ctrl-C, then drains. A second signal ends the process at once.
+
+    Args:
+        config: The settings.
+        loading: The models, started.
 
     Returns:
         0 after an orderly stop; 1, with one line on stderr, if the server could not start.
     """
-    cv2.setNumThreads(1)  # images are spread over the pool's threads already
     try:
-        explicit = config.model_control_mode == ControlMode.EXPLICIT.value
-        scan(config.model_repository, allow_empty=config.allow_empty_repository or explicit)
-        loading = asyncio.run(_serve(config))
-    except (InvalidModel, PortUnavailable, FrontsUnavailable) as error:
+        asyncio.run(_serve(config, loading))
+        code = 0
+    except (InvalidModel, PortUnavailable, FrontsUnavailable, UnusableFile) as error:
         sys.stderr.write(f"pasarela-server: error: {error}\n")
-        return 1
-    if loading:
+        code = 1
+    if loading.busy:
         # A model that is still being loaded cannot be interrupted, and nobody waits for it any more.
-        _log.info("stopped while models were still being loaded")
+        if code == 0:
+            _log.info("stopped while models were still being loaded")
         logging.shutdown()
-        os._exit(0)
-    return 0
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
 
 
-async def _serve(config: ServerConfig) -> bool:
-    """Builds, serves, drains.
-
-    Returns:
-        True if models were still being loaded when the server was stopped.
-    """
+async def _serve(config: ServerConfig, loading: LoadingModels) -> None:
+    """Builds, serves, drains. What is still being loaded then, `loading` says."""
+    protection = protect(config)
     loop = asyncio.get_running_loop()
     stop = _stop_signal(loop)
-    statistics, tracer = Statistics(), Tracer(config.trace_file)
-    metrics = Metrics(statistics=statistics, listeners=[tracer.request])
+    models, metrics, tracer = loading.manager, loading.metrics, loading.tracer
     failures, calls, health = _failures(config), OpenCalls(), HealthService()
-    images = ThreadPoolExecutor(config.cpu_threads, thread_name_prefix="images")
 
     def publish_health() -> None:
         health.publish(health_states(models, SERVICES))
 
-    models = ModelManager(
-        config.model_repository,
-        loaders(),
-        images,
-        config.cpu_threads,
-        on_change=lambda _: _post(loop, publish_health),
-        options=ManagerOptions(
-            control=ControlMode(config.model_control_mode),
-            load_models=config.load_model,
-            settle_s=config.repository_settle_secs,
-            load_threads=config.model_load_thread_count,
-            allow_empty=config.allow_empty_repository,
-            strict_readiness=config.strict_readiness,
-            limits=ImageLimits(max_pixels=config.max_image_pixels),
-            busy_cores=config.cpu_threads if config.busy_cores is None else config.busy_cores or None,
-            cache_folder=config.model_cache,
-        ),
-        observer=metrics,
-    )
+    fronts = _fronts(config, protection.settings, Desks(models, metrics, failures))
     server = build_server(
         InferenceService(
             models,
@@ -131,17 +108,22 @@ async def _serve(config: ServerConfig) -> bool:
         health,
         failures,
         config.grpc_max_message_bytes,
+        protection if fronts is None else None,
     )
     pages = _metrics_pages(
         config, lambda: metrics.exposition(models.waiting()), lambda: not calls.stopping and models.ready()
     )
-    fronts = _fronts(config, Desks(models, metrics, failures))
-    grpc_port = listen(server, config.grpc_address, config.grpc_port) if fronts is None else fronts.listen(server)
+    if fronts is None:
+        grpc_port = listen(server, config.grpc_address, config.grpc_port, protection.credentials())
+    else:
+        grpc_port = fronts.listen(server)
     await server.start()
+    protection.follow()
     if pages is not None:
         pages.start()
     poller = Poller(models.poll, config.repository_poll_secs)
-    loaded = _load(models, loop)
+    loaded = loading.follow(publish_health)
+    publish_health()
     if fronts is not None:
         try:
             await fronts.start()
@@ -153,27 +135,21 @@ async def _serve(config: ServerConfig) -> bool:
         loaded.result()
         _freeze_memory()
         publish_health()
-        sys.stdout.write(_report(config, models, grpc_port, None if pages is None else pages.port).text())
+        sys.stdout.write(_report(config, models, grpc_port, pages and pages.port, protection.describe()).text())
         sys.stdout.flush()
         if config.model_control_mode == ControlMode.POLL.value:
             poller.start()
     await stop
+    protection.close()
     await _drain(server, calls, health, fronts, config.exit_timeout_secs)
     await asyncio.to_thread(tracer.close)
     if pages is not None:
         pages.close()
-    if not loaded.done():
-        return True
-    if not await asyncio.to_thread(poller.stop, _LAST_BYTES_S):
-        return True
-    await asyncio.to_thread(models.close, _LAST_BYTES_S)
-    if models.loading:
-        return True
-    images.shutdown()
-    return False
+    if loaded.done() and await asyncio.to_thread(poller.stop, _LAST_BYTES_S):
+        await asyncio.to_thread(loading.close, _LAST_BYTES_S)
 
 
-def _fronts(config: ServerConfig, desks: Desks) -> Fronts | None:
+def _fronts(config: ServerConfig, security: SecuritySettings, desks: Desks) -> Fronts | None:
     """The processes before this one, not started yet; None if it listens itself."""
     count = config.frontends
     if count is None:
@@ -188,6 +164,7 @@ def _fronts(config: ServerConfig, desks: Desks) -> Fronts | None:
         queue_full_status=config.queue_full_status,
         image_threads=image_threads(config.cpu_threads, count),
         log_verbose=config.log_verbose,
+        security=security,
     )
     return Fronts(options, desks)
 
@@ -234,22 +211,6 @@ def _stop_signal(loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
     return stop
 
 
-def _load(models: ModelManager, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
-    """Loads all models, on a thread that does not hold the process back when it ends."""
-    loaded: asyncio.Future[None] = loop.create_future()
-
-    def load() -> None:
-        try:
-            models.load_all()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the event loop must hear of it
-            _post(loop, loaded.set_exception, error)
-        else:
-            _post(loop, loaded.set_result, None)
-
-    threading.Thread(target=load, name="load", daemon=True).start()
-    return loaded
-
-
 def _freeze_memory() -> None:
     """Takes what is there now, models and frameworks, out of the garbage collector's rounds: it stays to the end."""
     gc.collect()
@@ -280,13 +241,9 @@ def _metrics_pages(
         raise PortUnavailable(config.metrics_address, config.metrics_port, "--metrics-port", error) from error
 
 
-def _post(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *arguments: object) -> None:
-    """Runs a call on the event loop, from any thread; a loop that has ended has no use for it."""
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(call, *arguments)
-
-
-def _report(config: ServerConfig, models: ModelManager, grpc_port: int, metrics_port: int | None) -> StartupReport:
+def _report(
+    config: ServerConfig, models: ModelManager, grpc_port: int, metrics_port: int | None, protection: str
+) -> StartupReport:
     entries = models.index()
     ready = [entry for entry in entries if entry.state is State.READY]
     descriptions: dict[IndexEntry, str] = {}
@@ -299,6 +256,7 @@ def _report(config: ServerConfig, models: ModelManager, grpc_port: int, metrics_
     return StartupReport(
         models=[_line(entry, descriptions.get(entry, entry.reason)) for entry in entries],
         grpc=authority(config.grpc_address, grpc_port),
+        protection=protection,
         metrics=None if metrics_port is None else authority(config.metrics_address, metrics_port),
         try_command=next_command(_client(), _sample(), detectors, config.grpc_address, grpc_port),
     )

@@ -16,10 +16,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from pasarela_proto import detection_pb2, detection_pb2_grpc, inference_pb2_grpc
 from pasarela_proto import inference_pb2 as pb
-from pasarela_server import app
+from pasarela_server import app, loading
 from pasarela_server.config.model import ModelConfig
 from pasarela_server.config.server import ServerConfig
 from pasarela_server.detection.detections import Detections
+from pasarela_server.errors import InvalidModel
 from pasarela_server.repository.readiness import IndexEntry
 from pasarela_server.repository.result import DetectResult
 from pasarela_server.repository.servable import Handle, State
@@ -83,7 +84,7 @@ class GatedManager:
 @pytest.fixture
 async def application(tmp_path, monkeypatch, capsys):
     """Starts the application with a port that the test knows; ends what is left of it."""
-    monkeypatch.setattr(app, "ModelManager", GatedManager)
+    monkeypatch.setattr(loading, "ModelManager", GatedManager)
     ports = []
     listen = app.listen
 
@@ -93,12 +94,21 @@ async def application(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(app, "listen", listening)
     config = ServerConfig(
-        model_repository=tmp_path, grpc_address="127.0.0.1", grpc_port=0, allow_metrics=False, cpu_threads=1
+        model_repository=tmp_path,
+        grpc_address="127.0.0.1",
+        grpc_port=0,
+        allow_metrics=False,
+        cpu_threads=1,
+        allow_empty_repository=True,
     )
     tasks, channels = [], []
 
     async def start(**changes):
-        tasks.append(asyncio.create_task(app._serve(replace(config, **changes))))
+        changed = replace(config, **changes)
+        models = loading.LoadingModels(changed)
+        models.start()
+        GatedManager.latest.owner = models
+        tasks.append(asyncio.create_task(app._serve(changed, models)))
         while not ports:  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.001)
         channels.append(grpc.aio.insecure_channel(f"127.0.0.1:{ports[0]}"))
@@ -130,7 +140,8 @@ async def test_it_lives_while_it_loads_and_is_ready_afterwards(application, caps
     os.kill(os.getpid(), signal.SIGTERM)
 
     assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
-    assert await task is False
+    await task
+    assert not manager.owner.busy
     assert manager.closed
     report = capsys.readouterr().out
     assert re.search(r"^m +1 +READY +what runs it$", report, re.MULTILINE)
@@ -142,7 +153,8 @@ async def test_a_stop_while_loading_does_not_wait_for_the_load(application):
     stub = inference_pb2_grpc.GRPCInferenceServiceStub(channel)
     await stub.ServerLive(pb.ServerLiveRequest(), wait_for_ready=True)
     os.kill(os.getpid(), signal.SIGTERM)
-    assert await task is True
+    await task
+    assert manager.owner.busy
     assert not manager.closed
 
 
@@ -166,7 +178,8 @@ async def test_open_requests_finish_and_new_ones_are_refused(application):
 
     manager.may_answer.set()
     assert (await open_call).image_width == 1
-    assert await task is False
+    await task
+    assert not manager.owner.busy
 
 
 async def test_requests_that_outlive_the_time_to_exit_are_cancelled(application):
@@ -177,7 +190,8 @@ async def test_requests_that_outlive_the_time_to_exit_are_cancelled(application)
     await manager.began.wait()
     os.kill(os.getpid(), signal.SIGTERM)
 
-    assert await task is False
+    await task
+    assert not manager.owner.busy
     with pytest.raises(grpc.aio.AioRpcError) as ended:
         await call
     assert ended.value.code() in {grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE}
@@ -197,3 +211,49 @@ def test_a_second_signal_ends_the_process_at_once():
     )
     ended = subprocess.run([sys.executable, "-c", script], check=False)
     assert ended.returncode == 128 + signal.SIGTERM
+
+
+async def test_what_changed_before_there_was_a_loop_is_not_lost(tmp_path, monkeypatch):
+    """The start loads while it still imports; whoever follows later hears the end all the same."""
+    monkeypatch.setattr(loading, "ModelManager", GatedManager)
+    models = loading.LoadingModels(ServerConfig(model_repository=tmp_path, allow_empty_repository=True, cpu_threads=1))
+    over = threading.Event()
+    monkeypatch.setattr(models, "_changed", over.set)
+    models.start()
+    GatedManager.latest.may_load.set()
+    await asyncio.to_thread(over.wait)
+    await models.follow(lambda: None)
+    await asyncio.to_thread(models.close, 0.0)
+    assert not models.busy
+
+
+async def test_a_load_that_breaks_is_heard_by_who_follows(tmp_path, monkeypatch):
+    class Broken(GatedManager):
+        def load_all(self):
+            raise InvalidModel("the repository went away")
+
+    monkeypatch.setattr(loading, "ModelManager", Broken)
+    models = loading.LoadingModels(ServerConfig(model_repository=tmp_path, allow_empty_repository=True, cpu_threads=1))
+    models.start()
+    with pytest.raises(InvalidModel, match="went away"):
+        await models.follow(lambda: None)
+    models.images.shutdown()
+
+
+def test_a_wrong_flag_is_told_before_anything_heavy_is_imported():
+    program = (
+        "import sys\n"
+        "from pasarela_server.__main__ import main\n"
+        "try:\n"
+        "    main(['--no-such-flag'])\n"
+        "except SystemExit as end:\n"
+        "    print(end.code, *({'numpy', 'grpc', 'cv2', 'openvino'} & sys.modules.keys()))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["2"]
+
+
+def test_models_load_before_what_speaks_to_clients_is_imported():
+    program = "import sys, pasarela_server.loading; print(*({'grpc', 'pasarela_server.rpc'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not done.stdout.split()
