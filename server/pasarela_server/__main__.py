@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pasarela_server.config.command_line import parse_command_line
 from pasarela_server.errors import InvalidModel
 from pasarela_server.observability.logging import configure_logging
+from pasarela_server.rpc.address import PortUnavailable, require_port
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,6 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = parse_command_line(arguments, os.environ)
     configure_logging(config.log_verbose)
     try:
+        require_port(config.grpc_address, config.grpc_port, "--grpc-port")
+        if config.allow_metrics:
+            require_port(config.metrics_address, config.metrics_port, "--metrics-port")
+
         from pasarela_server.loading import LoadingModels
 
         loading = LoadingModels(config)
@@ -41,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from pasarela_server.app import run
 
         return run(config, loading)
-    except InvalidModel as error:
+    except (InvalidModel, PortUnavailable) as error:
         sys.stderr.write(f"pasarela-server: error: {error}\n")
         return 1
     except KeyboardInterrupt:  # before the server listens to signals itself

@@ -30,6 +30,23 @@ def try_port(address: str, port: int) -> None:
         probe.bind(target)
 
 
+def require_port(address: str, port: int, flag: str) -> None:
+    """Finds out before any work is done whether a port can be had; what comes in between is found when it is taken.
+
+    Args:
+        address: The interface, without port.
+        port: 0 is any free one.
+        flag: Names the port for people.
+
+    Raises:
+        PortUnavailable: It cannot be had now.
+    """
+    try:
+        try_port(address, port)
+    except OSError as error:
+        raise PortUnavailable(address, port, flag, error) from error
+
+
 def hold_port(address: str, port: int) -> socket.socket:
     """Takes a port for processes that share it, without listening on it.
 
