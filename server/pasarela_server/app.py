@@ -135,7 +135,8 @@ async def _serve(config: ServerConfig, loading: LoadingModels) -> None:
         loaded.result()
         _freeze_memory()
         publish_health()
-        sys.stdout.write(_report(config, models, grpc_port, pages and pages.port, protection.describe()).text())
+        report = _report(config, models, grpc_port, None if pages is None else pages.port, protection.describe())
+        sys.stdout.write(report.text())
         sys.stdout.flush()
         if config.model_control_mode == ControlMode.POLL.value:
             poller.start()

@@ -91,6 +91,48 @@ class ServerConfig:
         default=128 * 2**20,
         metadata=_says(values.whole_number(1024, 2**31 - 1), "BYTES", "largest gRPC message that is taken or sent"),
     )
+    grpc_use_ssl: bool = field(
+        default=False,
+        metadata=_says(
+            values.switch,
+            "BOOL",
+            "speak TLS only, with --grpc-server-cert and --grpc-server-key; the files may be replaced while it runs",
+        ),
+    )
+    grpc_use_ssl_mutual: bool = field(
+        default=False,
+        metadata=_says(
+            values.switch,
+            "BOOL",
+            "speak TLS only, and take only clients that have a certificate of an authority in --grpc-root-cert",
+        ),
+    )
+    grpc_server_cert: Path | None = field(
+        default=None,
+        metadata=_says(
+            values.folder,
+            "PATH",
+            "with TLS: the server's certificate in PEM, followed by those between it and its authority",
+        ),
+    )
+    grpc_server_key: Path | None = field(
+        default=None, metadata=_says(values.folder, "PATH", "with TLS: the key of the certificate, in PEM")
+    )
+    grpc_root_cert: Path | None = field(
+        default=None,
+        metadata=_says(
+            values.folder, "PATH", "with --grpc-use-ssl-mutual: the authorities whose clients are taken, in PEM"
+        ),
+    )
+    auth_tokens_file: Path | None = field(
+        default=None,
+        metadata=_says(
+            values.folder,
+            "PATH",
+            "ask for a bearer token that this file holds: lines of groups and a token, as 'inference,observability "
+            "TOKEN'; groups are inference, control, observability, all; health asks for none",
+        ),
+    )
     frontends: int | None = field(
         default=0,
         metadata=_says(
@@ -227,7 +269,19 @@ def resolve(
             )
         chosen["model_repository"] = default_repository
     config = ServerConfig(**chosen)
+    _check_tls(config)
     return replace(config, metrics_address=config.metrics_address or config.grpc_address)
+
+
+def _check_tls(config: ServerConfig) -> None:
+    """Raises InvalidSetting if TLS is asked for without the files that it takes."""
+    if not (config.grpc_use_ssl or config.grpc_use_ssl_mutual):
+        return
+    asked = flag("grpc_use_ssl_mutual" if config.grpc_use_ssl_mutual else "grpc_use_ssl")
+    needed = ["grpc_server_cert", "grpc_server_key", *(["grpc_root_cert"] if config.grpc_use_ssl_mutual else [])]
+    for name in needed:
+        if getattr(config, name) is None:
+            raise InvalidSetting(f"{asked} needs {flag(name)} PATH or {variable(name)}")
 
 
 def _read(setting: Field[Any], text: str, said_by: str) -> Any:

@@ -26,8 +26,10 @@ from pasarela_server.frontends.settings import FrontSettings
 from pasarela_server.rpc.address import PortUnavailable
 from pasarela_server.rpc.calls import OpenCalls
 from pasarela_server.rpc.handlers import GuardedHandlers
+from pasarela_server.rpc.protection import Protection
 from pasarela_server.rpc.server import listen, server_options
 from pasarela_server.rpc.status import FailureTable, status_codes
+from pasarela_server.security.files import UnusableFile
 
 _log = logging.getLogger("pasarela_server.frontends")
 
@@ -71,17 +73,22 @@ class _Front:
         images = FrontImageService(self._back, pool, self._calls, failures)
         await self._link.connect(socket.socket(fileno=settings.link_fd))
         async with grpc.aio.insecure_channel(settings.back, options=_TO_THE_BACK) as back:
+            try:
+                protection = Protection(settings.security, quiet=True)
+            except UnusableFile as error:
+                return await self._cannot_listen(str(error))
             server = grpc.aio.server(options=server_options(settings.max_message_bytes, shares_port=True))
             own: Any = GuardedHandlers(failures)
             detection_pb2_grpc.add_DetectionServiceServicer_to_server(images, own)
-            server.add_generic_rpc_handlers((own, PassThrough(back, settings.back, self._ended.done)))
+            server.add_generic_rpc_handlers(
+                protection.before((own, PassThrough(back, settings.back, self._ended.done)))
+            )
             try:
-                port = listen(server, settings.address, settings.port, shares_port=True)
+                port = listen(server, settings.address, settings.port, protection.credentials(), shares_port=True)
             except PortUnavailable as error:
-                self._link.post(CannotListen(str(error)))
-                await self._ended
-                return 1
+                return await self._cannot_listen(str(error))
             await server.start()
+            protection.follow()
             gc.collect()
             gc.freeze()  # what is there now stays to the end
             self._link.post(Ready(port))
@@ -90,6 +97,7 @@ class _Front:
                 self._idle.cancel()
             if ending is None:
                 self._back.lost()
+            protection.close()
             await server.stop(_LAST_REPLIES_S if ending is None else ending.grace_s or None)
         pool.shutdown(wait=False, cancel_futures=True)
         if ending is None:
@@ -98,6 +106,11 @@ class _Front:
             return 1
         self._link.close()
         return 0
+
+    async def _cannot_listen(self, reason: str) -> int:
+        self._link.post(CannotListen(reason))
+        await self._ended
+        return 1
 
     def _received(self, message: Message) -> None:
         match message:

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pasarela_server.security.certificates import CertificateFiles
+from pasarela_server.security.settings import UNSECURED, SecuritySettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +29,11 @@ class FrontSettings:
     queue_full_status: str
     image_threads: int
     log_verbose: int
+    security: SecuritySettings = UNSECURED
 
     def to_text(self) -> str:
         """For the command line."""
-        return json.dumps(asdict(self))
+        return json.dumps(asdict(self), default=str)
 
     @classmethod
     def from_text(cls, text: str) -> FrontSettings:
@@ -36,6 +43,19 @@ class FrontSettings:
             ValueError: The text is none that `to_text` has made.
         """
         try:
-            return cls(**json.loads(text))
-        except TypeError as error:
+            said = json.loads(text)
+            return cls(**said | {"security": _security(said["security"])})
+        except (TypeError, KeyError) as error:
             raise ValueError(f"these are no settings of a front: {error}") from error
+
+
+def _security(said: Mapping[str, Any]) -> SecuritySettings:
+    files, tokens = said["certificates"], said["tokens"]
+    return SecuritySettings(
+        certificates=None if files is None else CertificateFiles(**{name: _path(text) for name, text in files.items()}),
+        tokens=_path(tokens),
+    )
+
+
+def _path(text: str | None) -> Any:
+    return None if text is None else Path(text)

@@ -24,6 +24,7 @@ from pasarela_server.frontends.memory import SharedMemory
 from pasarela_server.frontends.restart import RestartDelay
 from pasarela_server.frontends.settings import FrontSettings
 from pasarela_server.rpc.address import hold_port
+from pasarela_server.security.settings import UNSECURED, SecuritySettings
 
 _log = logging.getLogger("pasarela_server.frontends")
 
@@ -70,6 +71,7 @@ class FrontOptions:
     queue_full_status: str
     image_threads: int
     log_verbose: int
+    security: SecuritySettings = UNSECURED
     arena_bytes: int = 256 * 2**20
     """Memory that one front shares with the back; it is taken as it is used."""
 
@@ -206,6 +208,7 @@ class Fronts:
                 queue_full_status=options.queue_full_status,
                 image_threads=options.image_threads,
                 log_verbose=options.log_verbose,
+                security=options.security,
             )
             command = (sys.executable, "-m", "pasarela_server.frontends", settings.to_text())
             process = await asyncio.create_subprocess_exec(

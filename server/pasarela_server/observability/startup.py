@@ -32,10 +32,12 @@ class StartupReport:
     """Address and port; None if metrics are off."""
     try_command: str
     """What to type next."""
+    protection: str = ""
+    """What gRPC asks of clients; empty if anybody may call."""
 
     def text(self) -> str:
         """The report, ending with a newline."""
-        where = f"gRPC on {self.grpc}"
+        where = f"gRPC on {self.grpc}" + (f" ({self.protection})" if self.protection else "")
         if self.metrics is not None:
             where += f", metrics on http://{self.metrics}/metrics"
         lines = [*_table(self.models), "", where] if self.models else ["no models", "", where]

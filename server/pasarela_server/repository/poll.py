@@ -1,4 +1,4 @@
-"""Looks at the repository every now and then, on a thread of its own."""
+"""Looks at files every now and then, on a thread of its own: at the repository, at certificates."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ _LOG = logging.getLogger("pasarela_server.repository")
 class Poller:
     """Calls a look again and again until it is stopped."""
 
-    def __init__(self, look: Callable[[], float | None], every_s: float) -> None:
+    def __init__(self, look: Callable[[], float | None], every_s: float, subject: str = "the repository") -> None:
         """Builds the poller.
 
         Args:
             look: Looks once, and may take long; returns in how many seconds the next look is worth it, or None.
             every_s: The longest time between two looks.
+            subject: What it looks at, for the log.
         """
         self._look = look
         self._every_s = every_s
+        self._subject = subject
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="poll", daemon=True)
 
@@ -42,5 +44,5 @@ class Poller:
             try:
                 due_s = self._look()
             except Exception:  # noqa: BLE001 - whatever went wrong, the next look may go right
-                _LOG.exception("a look at the repository failed; everything goes on as it is")
+                _LOG.exception("a look at %s failed; everything goes on as it is", self._subject)
             pause_s = self._every_s if due_s is None else min(self._every_s, due_s)

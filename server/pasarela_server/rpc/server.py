@@ -16,6 +16,7 @@ from pasarela_server.rpc.handlers import GuardedHandlers
 from pasarela_server.rpc.health import HealthService
 from pasarela_server.rpc.inference import InferenceService
 from pasarela_server.rpc.messages import read_request, write_reply, write_stream_reply
+from pasarela_server.rpc.protection import Protection
 from pasarela_server.rpc.status import FailureTable
 
 SERVICES: tuple[str, ...] = (
@@ -35,10 +36,15 @@ def build_server(
     health: HealthService,
     failures: FailureTable,
     max_message_bytes: int,
+    protection: Protection | None = None,
 ) -> grpc.aio.Server:
-    """A server with all services and reflection, listening nowhere yet."""
+    """A server with all services and reflection, listening nowhere yet.
+
+    Without protection, whoever reaches it may call everything.
+    """
     server = grpc.aio.server(options=server_options(max_message_bytes))
-    server.add_generic_rpc_handlers((_handlers(inference, detection, health, failures),))
+    handlers = (_handlers(inference, detection, health, failures),)
+    server.add_generic_rpc_handlers(handlers if protection is None else protection.before(handlers))
     return server
 
 
@@ -89,13 +95,21 @@ def server_options(max_message_bytes: int, *, shares_port: bool = False) -> Sequ
     )
 
 
-def listen(server: grpc.aio.Server, address: str, port: int, *, shares_port: bool = False) -> int:
+def listen(
+    server: grpc.aio.Server,
+    address: str,
+    port: int,
+    credentials: grpc.ServerCredentials | None = None,
+    *,
+    shares_port: bool = False,
+) -> int:
     """Binds the server to a port, before it is started.
 
     Args:
         server: The server.
         address: The interface, without port.
         port: 0 takes any free one.
+        credentials: For TLS; None speaks plain text.
         shares_port: Whether other processes of the same server listen on it, too: then it is not tried before.
 
     Returns:
@@ -107,7 +121,8 @@ def listen(server: grpc.aio.Server, address: str, port: int, *, shares_port: boo
     try:
         if not shares_port:
             try_port(address, port)
-        return server.add_insecure_port(authority(address, port))
+        where = authority(address, port)
+        return server.add_insecure_port(where) if credentials is None else server.add_secure_port(where, credentials)
     except OSError as error:
         raise PortUnavailable(address, port, "--grpc-port", error) from error
     except RuntimeError as error:
