@@ -1,10 +1,8 @@
 """Several processes in front of one: clients cannot tell, except when one of them dies."""
 
 import os
-import re
 import select
 import signal
-import subprocess
 from pathlib import Path
 
 import grpc
@@ -15,6 +13,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 
 from pasarela_proto import inference_pb2 as pb
 from pasarela_proto import inference_pb2_grpc
+from tests.server_log import wait_for_log
 from tests.tiny_models import write_onnx
 
 
@@ -52,16 +51,6 @@ def wait_ended(pids):
     finally:
         for each in waiting:
             os.close(each)
-
-
-def wait_for_log(server, pattern):
-    """Follows the log until a line of it matches."""
-    follow = ["tail", "--follow", "--lines=+1", f"--pid={server.process.pid}", str(server.log)]
-    with subprocess.Popen(follow, stdout=subprocess.PIPE, text=True) as tail:
-        try:
-            return next(found for line in tail.stdout if (found := re.search(pattern, line)))
-        finally:
-            tail.kill()
 
 
 def add(x, **rest):
