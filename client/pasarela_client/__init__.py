@@ -11,50 +11,71 @@
 `pasarela_client.models` tells what a server has; `pasarela_client.errors` draws the tree of errors.
 """
 
+from pasarela_client.connection import Connection, Tls
 from pasarela_client.detections import Detection, Detections, FrameError
 from pasarela_client.detector import Detector
 from pasarela_client.errors import (
     AccessDenied,
+    BackendFailure,
+    BackendMissing,
+    CertificateRefused,
     DeadlineExpired,
+    ExportFailed,
     FrameDropped,
     ImageUnreadable,
     InvalidModel,
     InvalidRequest,
+    LoadFailed,
     MissingExtra,
     ModelNotFound,
     ModelUnavailable,
+    NoVersionReady,
     PasarelaError,
     QueueFull,
+    QueueTimeout,
     RequestCancelled,
     ServerFailure,
+    ServerStopping,
     ServerUnreachable,
     SourceUnreadable,
     Unsupported,
 )
 from pasarela_client.frame import Frame
+from pasarela_client.retry import Retry
 from pasarela_client.timings import Timings
 
 __all__ = [
     "AccessDenied",
+    "BackendFailure",
+    "BackendMissing",
+    "CertificateRefused",
+    "Connection",
     "DeadlineExpired",
     "Detection",
     "Detections",
     "Detector",
+    "ExportFailed",
     "Frame",
     "FrameDropped",
     "FrameError",
     "ImageUnreadable",
     "InvalidModel",
     "InvalidRequest",
+    "LoadFailed",
     "MissingExtra",
     "ModelNotFound",
     "ModelUnavailable",
+    "NoVersionReady",
     "PasarelaError",
     "QueueFull",
+    "QueueTimeout",
     "RequestCancelled",
+    "Retry",
     "ServerFailure",
+    "ServerStopping",
     "ServerUnreachable",
     "SourceUnreadable",
     "Timings",
+    "Tls",
     "Unsupported",
 ]

@@ -9,6 +9,7 @@ import numpy as np
 
 from pasarela_client.detections import Detections, FrameError
 from pasarela_client.errors import ServerFailure, from_status
+from pasarela_client.frame import Frame
 from pasarela_client.options import DetectOptions
 from pasarela_client.timings import STAGES, Timings
 from pasarela_proto import detection_pb2 as pb
@@ -28,11 +29,33 @@ def encode_options(options: DetectOptions) -> pb.DetectOptions:
 
 
 def encode_request(
-    image: pb.Image, options: DetectOptions, *, model: str, version: str = "", request_id: str = ""
+    image: pb.Image,
+    options: DetectOptions,
+    *,
+    model: str,
+    version: str = "",
+    request_id: str = "",
+    timeout_s: float | None = None,
 ) -> pb.DetectRequest:
-    """The request for one image."""
+    """The request for one image.
+
+    Args:
+        image: The image's message.
+        options: What is asked for.
+        model: The model.
+        version: Empty means the highest that is ready.
+        request_id: How the request is called in the server's logs and traces.
+        timeout_s: After so many seconds the answer is worth nothing: for frames of a stream, which have no deadline of
+            their own.
+    """
     return pb.DetectRequest(
-        model_name=model, model_version=version, id=request_id, image=image, options=encode_options(options)
+        model_name=model,
+        model_version=version,
+        id=request_id,
+        image=image,
+        options=encode_options(options),
+        priority=options.priority,
+        timeout_us=0 if timeout_s is None else max(1, round(timeout_s * 1e6)),
     )
 
 
@@ -46,7 +69,11 @@ def encode_frame(
 
 
 def decode_response(
-    response: pb.DetectResponse, *, frame_index: int | None = None, begun_ns: int | None = None
+    response: pb.DetectResponse,
+    *,
+    frame_index: int | None = None,
+    begun_ns: int | None = None,
+    frame: Frame | None = None,
 ) -> Detections:
     """The detections in an answer.
 
@@ -54,6 +81,7 @@ def decode_response(
         response: The answer.
         frame_index: Position in its stream.
         begun_ns: When the image was taken up, on the clock of `time.monotonic_ns`; None if nobody noted it.
+        frame: What was detected on; the result remembers it.
 
     Raises:
         ServerFailure: The lists of the answer have different lengths.
@@ -70,9 +98,15 @@ def decode_response(
             version=response.model_version,
             timings=_decode_timings(response.timings, begun_ns),
             frame_index=frame_index,
+            origin=frame.origin if frame else "",
+            timestamp_s=frame.timestamp_s if frame else None,
+            image=frame.image if frame else None,
+            request_id=response.id,
         )
     except ValueError as error:
-        raise ServerFailure(f"the answer makes no sense: {error}", model=response.model_name) from error
+        raise ServerFailure(
+            f"the answer makes no sense: {error}", model=response.model_name, request_id=response.id
+        ) from error
 
 
 def decode_frame(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from pasarela_client.images import Channels, ImageSource
 
@@ -19,3 +20,10 @@ class Frame:
     """In a recording, seconds from its beginning; of a live source, seconds since the epoch; None of a still image."""
     channels: Channels = "RGB"
     """Order of the last axis if the image is an array."""
+
+
+def as_frame(image: ImageSource | Frame, channels: Channels = "RGB") -> Frame:
+    """The frame of an image, called after its path if it has one; a frame stays as it is."""
+    if isinstance(image, Frame):
+        return image
+    return Frame(image, str(image) if isinstance(image, str | Path) else "", None, channels)

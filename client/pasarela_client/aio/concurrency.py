@@ -14,6 +14,8 @@ from typing import Any, Final, TypeVar, cast
 
 import grpc
 
+from pasarela_client.scope import Scope
+
 T = TypeVar("T")
 
 Channel = grpc.aio.Channel
@@ -30,6 +32,37 @@ def insecure_channel(target: str, options: Sequence[tuple[str, Any]]) -> Channel
 def secure_channel(target: str, credentials: grpc.ChannelCredentials, options: Sequence[tuple[str, Any]]) -> Channel:
     """A channel with TLS; it belongs to the event loop that runs now."""
     return grpc.aio.secure_channel(target, credentials, options=options)
+
+
+async def ask_service(method: Callable[..., Any], request: object, scope: Scope | None, **options: Any) -> Any:
+    """The answer of a unary RPC. What it raises is gRPC's, except when this task itself was cancelled.
+
+    Args:
+        method: The stub's.
+        request: The message.
+        scope: Holds the call while it is under way; None if only this task may give it up.
+        **options: As the method takes them.
+    """
+    call = method(request, **options)
+    if scope is not None:
+        scope.hold(call)
+    try:
+        return await call
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if not call.done() or (task is not None and task.cancelling()):
+            raise
+        # A call that was cancelled on its own, not with this task: its scope is over, or its channel closed.
+        raise _call_cancelled() from None
+    finally:
+        if scope is not None:
+            scope.release(call)
+
+
+def _call_cancelled() -> grpc.RpcError:
+    return grpc.aio.AioRpcError(
+        grpc.StatusCode.CANCELLED, grpc.aio.Metadata(), grpc.aio.Metadata(), "the call was given up"
+    )
 
 
 async def sleep(seconds: float) -> None:

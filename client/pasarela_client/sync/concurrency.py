@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import grpc
 
+from pasarela_client.scope import Scope
+
 T = TypeVar("T")
 
 Channel = grpc.Channel
@@ -23,6 +25,33 @@ def insecure_channel(target: str, options: Sequence[tuple[str, Any]]) -> Channel
 def secure_channel(target: str, credentials: grpc.ChannelCredentials, options: Sequence[tuple[str, Any]]) -> Channel:
     """A channel with TLS."""
     return grpc.secure_channel(target, credentials, options=options)
+
+
+def ask_service(method: Callable[..., Any], request: object, scope: Scope | None, **options: Any) -> Any:
+    """The answer of a unary RPC. What it raises is gRPC's."""
+    if scope is None:
+        return method(request, **options)
+    future: Any = method.future(request, **options)  # type: ignore[attr-defined]
+    scope.hold(future)
+    try:
+        return future.result()
+    except grpc.FutureCancelledError:
+        raise _CallCancelled from None
+    finally:
+        scope.release(future)
+
+
+class _CallCancelled(grpc.RpcError):
+    """A call that its scope gave up."""
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.CANCELLED
+
+    def details(self) -> str:
+        return "the call was given up"
+
+    def trailing_metadata(self) -> tuple[()]:
+        return ()
 
 
 def sleep(seconds: float) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,9 +14,12 @@ import numpy as np
 import pytest
 
 from pasarela_client import Detections
+from pasarela_client.aio.detector import AsyncDetector
+from pasarela_client.sync.detector import Detector
 from pasarela_proto import detection_pb2 as pb
 from pasarela_proto import inference_pb2, inference_pb2_grpc
 from pasarela_proto.detection_pb2_grpc import DetectionServiceServicer, add_DetectionServiceServicer_to_server
+from tests.both_clients import Driven
 
 Context = grpc.ServicerContext
 Frames = Iterator[pb.StreamDetectRequest]
@@ -149,3 +153,11 @@ def found() -> Detections:
         model="garments",
         version="3",
     )
+
+
+@pytest.fixture(params=["threads", "tasks"])
+def open_detector(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """`with open_detector(url, ...) as detector:` is either client, its methods called the same way."""
+    if request.param == "threads":
+        return Detector
+    return functools.partial(Driven, AsyncDetector)

@@ -11,7 +11,8 @@ def test_the_public_names() -> None:
     kinds = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
     assert (
         set(pasarela_client.__all__)
-        == {"Detection", "Detections", "Detector", "Frame", "FrameError", "Timings"} | kinds
+        == {"Connection", "Detection", "Detections", "Detector", "Frame", "FrameError", "Retry", "Timings", "Tls"}
+        | kinds
     )
     assert all(hasattr(pasarela_client, name) for name in pasarela_client.__all__)
 
@@ -26,7 +27,16 @@ def test_importing_loads_neither_pillow_nor_the_server_nor_the_tensor_protocol()
 
 
 def test_the_package_imports_only_what_it_says_it_needs() -> None:
-    allowed = {"grpc", "google", "numpy", "pasarela_client", "pasarela_proto", "PIL", "av", "tqdm"} | sys.stdlib_module_names
+    allowed = {
+        "grpc",
+        "google",
+        "numpy",
+        "pasarela_client",
+        "pasarela_proto",
+        "PIL",
+        "av",
+        "tqdm",
+    } | sys.stdlib_module_names
     for path in Path(pasarela_client.__path__[0]).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):

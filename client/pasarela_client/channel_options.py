@@ -1,0 +1,36 @@
+"""How gRPC is told to treat connections. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pasarela_client.connection import Connection
+
+_FIRST_RECONNECT_MS: Final = 200
+_LONGEST_RECONNECT_MS: Final = 2000
+_PING_TIMEOUT_MS: Final = 10_000
+
+
+def channel_options(connection: Connection) -> tuple[tuple[str, Any], ...]:
+    """The options of a channel; messages of any size pass, the server sets the limit."""
+    options: list[tuple[str, Any]] = [
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_receive_message_length", -1),
+        ("grpc.initial_reconnect_backoff_ms", _FIRST_RECONNECT_MS),
+        ("grpc.max_reconnect_backoff_ms", _LONGEST_RECONNECT_MS),
+        # By this name gRPC knows the longest time that one attempt to connect may take.
+        ("grpc.min_reconnect_backoff_ms", max(1, round(connection.connect_timeout_s * 1000))),
+        # Retries are the client's own: gRPC's would not know when a queue is full.
+        ("grpc.enable_retries", 0),
+    ]
+    if connection.keepalive_s is not None:
+        options += [
+            ("grpc.keepalive_time_ms", round(connection.keepalive_s * 1000)),
+            ("grpc.keepalive_timeout_ms", _PING_TIMEOUT_MS),
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.http2.max_pings_without_data", 0),
+        ]
+    tls = connection.tls_files
+    if tls is not None and tls.server_name:
+        options.append(("grpc.ssl_target_name_override", tls.server_name))
+    return tuple(options)
