@@ -1,0 +1,1 @@
+"""What a scenario comes to: steps, the times at which requests are due, and who sends which. Pure."""
