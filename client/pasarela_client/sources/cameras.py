@@ -1,0 +1,57 @@
+"""How FFmpeg is told which camera, and what people are told of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit, urlunsplit
+
+from pasarela_client.errors import SourceUnreadable
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """What FFmpeg needs to know."""
+
+    url: str
+    name: str
+    """For people, without a password."""
+    form: str | None = None
+    """FFmpeg's name of the format; None lets it find out."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    may_be_recording: bool = False
+    """Whether only opening it tells if it is live."""
+
+
+def webcam(device: str, platform: str) -> Camera:
+    """A camera of this machine.
+
+    Args:
+        device: Its number, or on Linux its path.
+        platform: As `sys.platform` says it.
+
+    Raises:
+        SourceUnreadable: Nobody knows how cameras are called there.
+    """
+    name = f"webcam:{device}"
+    if platform.startswith("linux"):
+        path = f"/dev/video{device}" if device.isdecimal() else device
+        return Camera(path, path, "v4l2")
+    if platform == "darwin":
+        return Camera(device, name, "avfoundation", {"framerate": "30"})
+    raise SourceUnreadable(f"{name}: cameras of this machine can be read on Linux and macOS; of others by rtsp://")
+
+
+def network(url: str) -> Camera:
+    """A camera or stream of another machine. RTSP goes through TCP where the camera lets it: no frame is torn."""
+    scheme = urlsplit(url).scheme
+    options = {"rtsp_flags": "prefer_tcp"} if scheme in {"rtsp", "rtsps"} else {}
+    return Camera(url, without_password(url), options=options, may_be_recording=scheme in {"http", "https"})
+
+
+def without_password(url: str) -> str:
+    """The address as it may be shown and logged."""
+    pieces = urlsplit(url)
+    if "@" not in pieces.netloc:
+        return url
+    return urlunsplit(pieces._replace(netloc=pieces.netloc.rpartition("@")[2]))
