@@ -25,7 +25,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 after an orderly stop, 1 if the server could not start.
     """
-    arguments = sys.argv[1:] if argv is None else argv
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["health"]:
+        from pasarela_server.health_command import run_health
+
+        return run_health(arguments[1:], os.environ)
     if arguments and not arguments[0].startswith("-"):
         from pasarela_server.commands import is_command, run_command
 

@@ -30,6 +30,9 @@ versions of a model (each has its own --help):
 as fast as this machine can (see its --help):
   pasarela-server tune --model MODEL             measure which settings are best, print or write them
 
+for probes of containers (takes the flags of the server):
+  pasarela-server health                         exit code 0 if the server on this machine is ready
+
 examples:
   pasarela-server --model-repository model_repository
   pasarela-server --model-repository model_repository --grpc-address 127.0.0.1 --grpc-port 9001
