@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
-from pasarela_client.channel import DEFAULT_URL
 from pasarela_client.commands import WrongUsage, detect, doctor, models
-from pasarela_client.errors import InvalidRequest, MissingExtra, PasarelaError, ServerUnreachable
+from pasarela_client.commands.connection_flags import add_connection_flags
+from pasarela_client.errors import CertificateRefused, InvalidRequest, MissingExtra, PasarelaError, ServerUnreachable
 
 _CUT_SHORT = (130, 141)
 """Exit codes after Ctrl-C, and after the reader of the output went away."""
@@ -31,6 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code: int = arguments.run(arguments)
         sys.stdout.flush()
+    except CertificateRefused as error:
+        return _fail(str(error), 3)
     except ServerUnreachable as error:
         return _fail(f"{error}; start it with: make serve", 3)
     except (InvalidRequest, WrongUsage) as error:
@@ -69,8 +71,8 @@ def _build_parser() -> argparse.ArgumentParser:
         ("doctor", doctor, "why does a model batch or not, where does its time go, what to change"),
     ):
         command = commands.add_parser(name, help=summary, allow_abbrev=False)
-        command.add_argument("--url", default=DEFAULT_URL, help="host:port of the server (default: %(default)s)")
         module.add_arguments(command)
+        add_connection_flags(command)
         command.set_defaults(run=module.run)
     return parser
 

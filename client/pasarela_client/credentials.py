@@ -30,8 +30,8 @@ def read_credentials(connection: Connection, address: Address) -> grpc.ChannelCr
         return _read_tls(tls)
     if connection.token is not None and not (address.local or connection.allow_insecure_token):
         raise InvalidRequest(
-            f"without TLS everybody between here and {address.target} could read the token: "
-            "set tls=True (or the path of the server's CA), or allow_insecure_token=True"
+            f"without TLS everybody between here and {address.target} could read the token: use TLS, "
+            "or allow it (allow_insecure_token)"
         )
     return None
 
