@@ -30,12 +30,13 @@ class Authority:
         """What whoever trusts it needs."""
         self._authority.cert_pem.write_to_path(self.certificate)
 
-    def issue(self, name: str, *identities: str, expired: bool = False, not_yet: bool = False) -> Pair:
+    def issue(self, name: str, *identities: str, days: int = 365, expired: bool = False, not_yet: bool = False) -> Pair:
         """Writes `name.pem` and `name.key`, or replaces them as they are: the file is written in place.
 
         Args:
             name: Of the files, and the common name.
             identities: Host names and addresses; by default those of this machine.
+            days: How long it is good.
             expired: Its time was over yesterday.
             not_yet: Its time begins tomorrow.
         """
@@ -44,7 +45,7 @@ class Authority:
             *(identities or ("localhost", "127.0.0.1", "::1")),
             common_name=name,
             not_before=now + _DAY if not_yet else now - 3 * _DAY,
-            not_after=now - _DAY if expired else now + 365 * _DAY,
+            not_after=now - _DAY if expired else now + days * _DAY,
         )
         pair = Pair(self._folder / f"{name}.pem", self._folder / f"{name}.key")
         pair.key.touch(0o600)

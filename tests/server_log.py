@@ -4,11 +4,12 @@ import re
 import subprocess
 
 
-def wait_for_log(server, pattern):
-    """Follows the log of a running server until a line of it matches; the match."""
+def wait_for_log(server, pattern, count=1):
+    """Follows the log of a running server, all its processes', until so many lines of it match; the last match."""
     follow = ["tail", "--follow", "--lines=+1", f"--pid={server.process.pid}", str(server.log)]
     with subprocess.Popen(follow, stdout=subprocess.PIPE, text=True) as tail:
         try:
-            return next(found for line in tail.stdout if (found := re.search(pattern, line)))
+            matches = (found for line in tail.stdout if (found := re.search(pattern, line)))
+            return [next(matches) for _ in range(count)][-1]
         finally:
             tail.kill()

@@ -1,6 +1,5 @@
 """TLS as clients meet it: who gets in, who does not, and what happens while certificates are replaced."""
 
-import re
 import shutil
 import socket
 import ssl
@@ -131,7 +130,7 @@ def test_new_connections_get_the_new_certificate_and_old_ones_go_on(start_secure
         assert shown_certificate(running.address, authority) == "first"
 
         replace(pair, authority.issue("second"))
-        wait_for_lines(running, rf"{SERVER_SAYS} and are in force", 1 + fronts)
+        wait_for_log(running, rf"{SERVER_SAYS} and are in force", 1 + fronts)
 
         assert shown_certificate(running.address, authority) == "second"
         assert stubs.inference.ServerLive(LIVE).live
@@ -180,18 +179,6 @@ def replace(old, new):
     """Puts new files in the place of old ones, as a person would: one after the other."""
     new.certificate.replace(old.certificate)
     new.key.replace(old.key)
-
-
-def wait_for_lines(server, pattern, count):
-    """Returns when a line has been logged by so many processes (the log is theirs together)."""
-    follow = ["tail", "--follow", "--lines=+1", f"--pid={server.process.pid}", str(server.log)]
-    with subprocess.Popen(follow, stdout=subprocess.PIPE, text=True) as tail:
-        try:
-            found = (line for line in tail.stdout if re.search(pattern, line))
-            for _ in range(count):
-                next(found)
-        finally:
-            tail.kill()
 
 
 def ended(tmp_path, *flags):

@@ -29,7 +29,6 @@ LOG_SETTINGS = _V2 + "LogSettings"
 CALLERS: Mapping[str, frozenset[Group]] = MappingProxyType(
     {
         _HEALTH + "Check": EVERYBODY,
-        _HEALTH + "List": EVERYBODY,
         _HEALTH + "Watch": EVERYBODY,
         _V2 + "ServerLive": EVERYBODY,
         _V2 + "ServerReady": EVERYBODY,

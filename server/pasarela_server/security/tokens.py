@@ -55,7 +55,7 @@ class Tokens:
 
         How long this takes tells nothing of the tokens: it is compared with each of them, as hashes.
         """
-        digest = hashlib.sha256(token.encode()).digest()
+        digest = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
         allowed: frozenset[Group] = frozenset()
         for line in self._lines:
             if hmac.compare_digest(line.digest, digest):

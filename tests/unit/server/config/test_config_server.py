@@ -155,3 +155,37 @@ def test_the_cache_of_who_says_nothing(
 )
 def test_busy_cores(said: dict[str, str], expected: int | None) -> None:
     assert resolve({"model_repository": "r", **said}, {}).busy_cores == expected
+
+
+TLS_WRONG = [
+    # arguments, environment, message, reason
+    (["--grpc-use-ssl"], {}, "--grpc-use-ssl needs --grpc-server-cert PATH or PASARELA_GRPC_SERVER_CERT", "no files"),
+    (["--grpc-use-ssl=1", "--grpc-server-cert", "c"], {}, "--grpc-use-ssl needs --grpc-server-key", "no key"),
+    (["--grpc-use-ssl-mutual", "--grpc-server-cert", "c", "--grpc-server-key", "k"], {},
+     "--grpc-use-ssl-mutual needs --grpc-root-cert PATH or PASARELA_GRPC_ROOT_CERT", "mutual without authorities"),
+    ([], {"PASARELA_GRPC_USE_SSL": "true", "PASARELA_GRPC_SERVER_CERT": "c"}, "--grpc-use-ssl needs --grpc-server-key",
+     "asked for by the environment"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "message"), [pytest.param(*row[:3], id=row[3]) for row in TLS_WRONG]
+)
+def test_tls_takes_its_files(
+    arguments: list[str], environment: dict[str, str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        parse_command_line(["--model-repository", "models", *arguments], environment)
+    assert f"pasarela-server: error: {message}" in capsys.readouterr().err
+
+
+def test_tls_as_tritonservers_users_write_it() -> None:
+    config = parse_command_line(
+        ["--grpc-use-ssl=1", "--grpc-use-ssl-mutual=1", "--grpc-server-cert=c", "--grpc-server-key=k",
+         "--grpc-root-cert=r"], {"PASARELA_MODEL_REPOSITORY": "models", "PASARELA_AUTH_TOKENS_FILE": "t"}
+    )  # fmt: skip
+    assert config.grpc_use_ssl
+    assert config.grpc_use_ssl_mutual
+    assert (config.grpc_server_cert, config.grpc_server_key, config.grpc_root_cert, config.auth_tokens_file) == (
+        Path("c"), Path("k"), Path("r"), Path("t"),
+    )  # fmt: skip
