@@ -1,26 +1,51 @@
-"""Pictures of detections. The only module, with the encoding of Pillow images, that needs Pillow."""
+"""Pictures of detections. With `lettering` and the encoding of Pillow images, what needs Pillow."""
 
 from __future__ import annotations
 
 import io
-import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import numpy.typing as npt
 
-from pasarela_client.detections import Detection, Detections
+from pasarela_client.detections import Detections
 from pasarela_client.errors import ImageUnreadable, InvalidRequest, MissingExtra
 from pasarela_client.images import Channels, ImageSource, check_array, encoded_bytes, is_picture
 from pasarela_client.labels import Rectangle, place_labels
+from pasarela_client.lettering import Caption
 from pasarela_client.palette import Colour, class_colour, text_colour
+from pasarela_client.pixels import Pixels, outline
+from pasarela_client.unfinished import UnfinishedFile
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
-    from PIL.ImageDraw import ImageDraw
 
 SMALLEST_FONT_PX: Final = 7
 """Smaller letters are not readable, so the text is shortened instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How detections are drawn."""
+
+    labels: bool = True
+    """Whether to write the names of the classes."""
+    scores: bool = True
+    """Whether to write the scores."""
+    line_width_px: int | None = None
+    """Width of the boxes' lines; None: as it fits the picture."""
+    font_size_px: int | None = None
+    """Size of the letters; None: as it fits the picture."""
+
+    def __post_init__(self) -> None:
+        for name, value in (("line_width_px", self.line_width_px), ("font_size_px", self.font_size_px)):
+            if value is not None and value < 1:
+                raise InvalidRequest(f"{name} is at least 1, not {value}")
+
+
+USUAL: Final = Style()
 
 
 def open_picture(image: ImageSource, *, channels: Channels = "RGB") -> Picture:
@@ -34,49 +59,88 @@ def open_picture(image: ImageSource, *, channels: Channels = "RGB") -> Picture:
     from PIL import Image, ImageOps
 
     if isinstance(image, np.ndarray):
-        check_array(image, channels)
-        return Image.fromarray(np.ascontiguousarray(image if channels == "RGB" else image[..., ::-1]))
-    if is_picture(image):
-        return ImageOps.exif_transpose(image).convert("RGB")
-    content, named = encoded_bytes(image), "the image"
-    if isinstance(image, str | Path):
-        named = str(image)
+        return Image.fromarray(_copy_array(image, channels))
     try:
-        with Image.open(io.BytesIO(content)) as opened:
+        if is_picture(image):
+            return ImageOps.exif_transpose(image).convert("RGB")
+        with Image.open(io.BytesIO(encoded_bytes(image))) as opened:
             return ImageOps.exif_transpose(opened).convert("RGB")
     except (OSError, ImportError, Image.DecompressionBombError) as error:
         # ImportError: Ultralytics, where it is imported too, makes Pillow look for a plugin for what it does not know.
+        named = _name(image) if isinstance(image, str | Path) else "the image"
         raise ImageUnreadable(f"cannot open {named}: {error}") from error
 
 
-def draw(image: ImageSource, detections: Detections, *, channels: Channels = "RGB") -> Picture:
+def draw(image: ImageSource, found: Detections, *, channels: Channels = "RGB", style: Style = USUAL) -> Picture:
     """A copy of the image with boxes, names and scores on it.
 
     Args:
         image: The image that was detected on, in any form that `Detector.detect` takes.
-        detections: Their boxes are in pixels of that image.
+        found: Their boxes are in pixels of that image.
         channels: Order of the last axis if `image` is an array.
+        style: How to draw.
+
+    Raises:
+        MissingExtra: Pillow is not installed.
+        InvalidRequest: The image cannot be opened, or has another size than the one detected on.
+    """
+    _require_pillow()
+    from PIL import Image
+
+    return Image.fromarray(_draw_on(_open_pixels(image, channels), found, style, _name(image)))
+
+
+def draw_array(
+    image: npt.NDArray[np.uint8], found: Detections, *, channels: Channels = "RGB", style: Style = USUAL
+) -> Pixels:
+    """The same for frames of a video, as an array: quicker than a Pillow image.
+
+    Args:
+        image: (height, width, 3) of uint8; it stays as it is.
+        found: Their boxes are in pixels of that image.
+        channels: Order of the last axis of `image`.
+        style: How to draw.
+
+    Returns:
+        (height, width, 3) of uint8, RGB.
+
+    Raises:
+        MissingExtra: Pillow, which has the letters, is not installed.
+        InvalidRequest: This is no such array, or it has another size than the image detected on.
+    """
+    return _draw_on(_copy_array(image, channels), found, style, "this one")
+
+
+def crop(image: ImageSource, found: Detections, *, channels: Channels = "RGB") -> list[Picture]:
+    """What lies in each box, at least one pixel of it.
 
     Raises:
         MissingExtra: Pillow is not installed.
         InvalidRequest: The image cannot be opened, or has another size than the one detected on.
     """
     picture = open_picture(image, channels=channels)
-    if picture.size != detections.image_size:
-        expected, actual = ("x".join(map(str, size)) for size in (detections.image_size, picture.size))
-        raise InvalidRequest(f"the detections belong to an image of {expected} pixels, this one has {actual}")
-    from PIL.ImageDraw import Draw
+    _check_size(picture.size, found, _name(image))
+    boxes = (_round_box(box, picture.size) for box in found.boxes.tolist())
+    return [picture.crop((box.left, box.top, box.right, box.bottom)) for box in boxes]
 
-    pen = Draw(picture)
-    found = [(detection, _round_box(detection.box, picture.size)) for detection in detections]
-    for detection, box in reversed(found):
-        _draw_box(pen, box, class_colour(detection.class_id), line_width_px(picture.size))
-    captions = [(_Caption.fit(detection, picture.size), box) for detection, box in found]
-    legible = [(caption, box) for caption, box in captions if caption.fits(picture.size)]
-    places = place_labels([box for _, box in legible], [caption.size for caption, _ in legible], picture.size)
-    for (caption, _), place in reversed(list(zip(legible, places, strict=True))):
-        caption.write(pen, place)
-    return picture
+
+def save_picture(picture: Picture, path: str | Path) -> Path:
+    """Writes a picture in the format of the file's suffix, whole or not at all, in the place of an older one.
+
+    Raises:
+        InvalidRequest: The suffix is of no format that can be written.
+        ExportFailed: The file cannot be written.
+    """
+    path = Path(path)
+    try:
+        format_name = _format_of(path)
+        content = io.BytesIO()
+        picture.save(content, format_name, quality=92)
+    except (KeyError, OSError, ValueError) as error:
+        raise InvalidRequest(f"cannot save a picture as {path}: {error}") from error
+    with UnfinishedFile(path, overwrite=True) as file:
+        file.write(content.getbuffer())
+    return path
 
 
 def line_width_px(picture_size: tuple[int, int]) -> int:
@@ -89,63 +153,97 @@ def font_size_px(picture_size: tuple[int, int]) -> int:
     return max(10, round(min(picture_size) / 30))
 
 
-class _Caption:
-    """Name and score of one detection in a font."""
-
-    def __init__(self, text: str, size_px: int, colour: Colour) -> None:
-        from PIL.ImageFont import load_default
-
-        self._text = text
-        self._font = load_default(size=size_px)
-        self._colour = colour
-        self._pad = max(1, size_px // 6)
-        left, _, right, _ = self._font.getbbox(text)
-        _, top, _, bottom = self._font.getbbox(text + "Ag")  # the same height with and without long letters
-        self._offset = (self._pad - left, self._pad - top)
-        self.size = (math.ceil(right - left) + 2 * self._pad, math.ceil(bottom - top) + 2 * self._pad)
-        """Width and height of the label in pixels."""
-
-    @classmethod
-    def fit(cls, detection: Detection, picture_size: tuple[int, int]) -> _Caption:
-        """The largest caption up to the picture's usual one that fits; if none does, the smallest."""
-        colour = class_colour(detection.class_id)
-        score = f"{detection.score:.2f}"
-        size_px = font_size_px(picture_size)
-        caption = cls(f"{detection.name} {score}", size_px, colour)
-        while not caption.fits(picture_size) and size_px > SMALLEST_FONT_PX:
-            size_px -= 1
-            caption = cls(f"{detection.name} {score}", size_px, colour)
-        for length in range(len(detection.name) - 1, -1, -1):
-            if caption.fits(picture_size):
-                break
-            shortened = f"{detection.name[:length]}… {score}" if length else score
-            caption = cls(shortened, size_px, colour)
-        return caption
-
-    def fits(self, picture_size: tuple[int, int]) -> bool:
-        """Whether the label can lie inside the picture."""
-        return self.size[0] <= picture_size[0] and self.size[1] <= picture_size[1]
-
-    def write(self, pen: ImageDraw, place: Rectangle) -> None:
-        """Paints the label."""
-        pen.rectangle((place.left, place.top, place.right - 1, place.bottom - 1), fill=self._colour)
-        at = (place.left + self._offset[0], place.top + self._offset[1])
-        pen.text(at, self._text, text_colour(self._colour), font=self._font)
+def _draw_on(pixels: Pixels, found: Detections, style: Style, name: str) -> Pixels:
+    size = (pixels.shape[1], pixels.shape[0])
+    _check_size(size, found, name)
+    line_px = style.line_width_px or line_width_px(size)
+    boxes = [_round_box(box, size) for box in found.boxes.tolist()]
+    colours = [class_colour(class_id) for class_id in found.class_ids.tolist()]
+    for box, colour in zip(reversed(boxes), reversed(colours), strict=True):
+        _draw_box(pixels, box, colour, line_px)
+    if not (style.labels or style.scores):
+        return pixels
+    _require_pillow()
+    font_px = style.font_size_px or font_size_px(size)
+    columns = zip(found.names.tolist(), found.scores.tolist(), boxes, colours, strict=True)
+    captions = [
+        (_fit_caption(name if style.labels else "", f"{score:.2f}" if style.scores else "", font_px, size), box, colour)
+        for name, score, box, colour in columns
+    ]
+    legible = [(caption, box, colour) for caption, box, colour in captions if caption.fits(size)]
+    places = place_labels([box for _, box, _ in legible], [caption.size for caption, _, _ in legible], size)
+    for (caption, _, colour), place in reversed(list(zip(legible, places, strict=True))):
+        caption.paint(pixels, place.left, place.top, colour)
+    return pixels
 
 
-def _draw_box(pen: ImageDraw, box: Rectangle, colour: Colour, line_px: int) -> None:
+def _fit_caption(name: str, score: str, size_px: int, picture_size: tuple[int, int]) -> Caption:
+    """The largest caption up to the size that fits; if none does, the smallest with the name cut short."""
+    words = tuple(word for word in (name, score) if word)
+    caption = Caption(words or (" ",), size_px)
+    while not caption.fits(picture_size) and caption.size_px > SMALLEST_FONT_PX:
+        caption = Caption(caption.words, caption.size_px - 1)
+    for length in range(len(name) - 1, -1, -1):
+        if caption.fits(picture_size):
+            break
+        words = (f"{name[:length]}…" if length or not score else "", score)
+        caption = Caption(tuple(word for word in words if word), caption.size_px)
+    return caption
+
+
+def _draw_box(pixels: Pixels, box: Rectangle, colour: Colour, line_px: int) -> None:
     halo = max(1, line_px // 3)
-    outer = (box.left - halo, box.top - halo, box.right - 1 + halo, box.bottom - 1 + halo)
-    pen.rectangle(outer, outline=text_colour(colour), width=line_px + 2 * halo)
-    pen.rectangle((box.left, box.top, box.right - 1, box.bottom - 1), outline=colour, width=line_px)
+    line = (box.left - halo, box.top - halo, box.right + halo, box.bottom + halo)
+    outline(pixels, *line, text_colour(colour), line_px + 2 * halo)
+    outline(pixels, box.left, box.top, box.right, box.bottom, colour, line_px)
 
 
-def _round_box(box: tuple[float, float, float, float], picture_size: tuple[int, int]) -> Rectangle:
+def _round_box(box: list[float], picture_size: tuple[int, int]) -> Rectangle:
     """The box on whole pixels inside the picture, at least one pixel wide and high."""
     width, height = picture_size
     left = min(max(0, round(box[0])), width - 1)
     top = min(max(0, round(box[1])), height - 1)
     return Rectangle(left, top, max(left + 1, min(round(box[2]), width)), max(top + 1, min(round(box[3]), height)))
+
+
+def _open_pixels(image: ImageSource, channels: Channels) -> Pixels:
+    if isinstance(image, np.ndarray):
+        return _copy_array(image, channels)
+    return np.array(open_picture(image))
+
+
+def _copy_array(array: npt.NDArray[np.uint8], channels: Channels) -> Pixels:
+    """A copy in RGB that lies in one piece."""
+    check_array(array, channels)
+    if channels == "RGB":
+        return np.array(array, order="C")
+    pixels: Pixels = np.empty(array.shape, np.uint8)
+    for channel in range(3):  # a plane at a time: several times as quick as copying a reversed view
+        pixels[..., channel] = array[..., 2 - channel]
+    return pixels
+
+
+def _check_size(size: tuple[int, int], found: Detections, name: str) -> None:
+    if size != found.image_size:
+        expected, actual = ("x".join(map(str, pair)) for pair in (found.image_size, size))
+        raise InvalidRequest(f"the detections belong to an image of {expected} pixels, {name} has {actual}")
+
+
+def _name(image: ImageSource) -> str:
+    return str(image) if isinstance(image, str | Path) else "this one"
+
+
+def _format_of(path: Path) -> str:
+    from PIL import Image
+
+    Image.init()
+    known = Image.registered_extensions()
+    try:
+        return known[path.suffix.lower()]
+    except KeyError:
+        raise ValueError(
+            f"pictures are .jpg, .png, .webp and others, not {path.suffix or 'without a suffix'}"
+        ) from None
 
 
 def _require_pillow() -> None:

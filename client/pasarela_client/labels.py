@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,40 +42,47 @@ def place_labels(
     Returns:
         As many rectangles, each inside the picture.
     """
-    placed: list[Rectangle] = []
-    for box, size in zip(boxes, sizes, strict=True):
-        hidden, _, best = min(
-            (sum(place.overlap(other) for other in placed), rank, place)
-            for rank, place in enumerate(_beside(box, size, picture))
-        )
-        if hidden:
-            best = next((place for place in _further(best, picture) if _is_free(place, placed)), best)
-        placed.append(best)
-    return placed
+    placed = np.empty((len(boxes), 4), np.int64)
+    for index, (box, size) in enumerate(zip(boxes, sizes, strict=True)):
+        beside = _beside(box, size, picture)
+        hidden = _overlaps(beside, placed[:index])
+        best = int(hidden.argmin())
+        placed[index] = beside[best]
+        if hidden[best] and len(further := _further(beside[best], picture)):
+            free = _overlaps(further, placed[:index]) == 0
+            if free.any():
+                placed[index] = further[int(free.argmax())]
+    return [Rectangle(*place) for place in placed.tolist()]
 
 
-def _beside(box: Rectangle, size: tuple[int, int], picture: tuple[int, int]) -> Iterator[Rectangle]:
+Places = npt.NDArray[np.int64]
+"""(n, 4): left, top, right, bottom."""
+
+
+def _beside(box: Rectangle, size: tuple[int, int], picture: tuple[int, int]) -> Places:
+    """At the edges of the box and inside the picture, those preferred first."""
     width, height = size
-    for left in (box.left, box.right - width):
-        for top in (box.top - height, box.top, box.bottom, box.bottom - height):
-            if 0 <= top <= picture[1] - height:
-                yield _inside(left, top, size, picture)
-    yield _inside(box.left, box.top, size, picture)
+    tops = [
+        top for top in (box.top - height, box.top, box.bottom, box.bottom - height) if 0 <= top <= picture[1] - height
+    ]
+    corners = [(left, top) for left in (box.left, box.right - width) for top in tops] + [(box.left, box.top)]
+    left, top = np.clip(corners, 0, (picture[0] - width, picture[1] - height)).T
+    return np.stack((left, top, left + width, top + height), axis=1)
 
 
-def _further(start: Rectangle, picture: tuple[int, int]) -> Iterator[Rectangle]:
-    width, height = start.right - start.left, start.bottom - start.top
-    for step in range(1, picture[1] // height + 1):
-        for top in (start.top + step * height, start.top - step * height):
-            if 0 <= top <= picture[1] - height:
-                yield Rectangle(start.left, top, start.left + width, top + height)
+def _further(start: Places, picture: tuple[int, int]) -> Places:
+    """Above and below, the nearest first, as long as there is picture."""
+    left, top, right, bottom = start.tolist()
+    height = bottom - top
+    steps = np.arange(1, picture[1] // height + 1) * height
+    tops = np.stack((top + steps, top - steps), axis=1).ravel()
+    tops = tops[(tops >= 0) & (tops <= picture[1] - height)]
+    return np.stack((np.full_like(tops, left), tops, np.full_like(tops, right), tops + height), axis=1)
 
 
-def _inside(left: int, top: int, size: tuple[int, int], picture: tuple[int, int]) -> Rectangle:
-    left = max(0, min(left, picture[0] - size[0]))
-    top = max(0, min(top, picture[1] - size[1]))
-    return Rectangle(left, top, left + size[0], top + size[1])
-
-
-def _is_free(place: Rectangle, placed: Sequence[Rectangle]) -> bool:
-    return all(place.overlap(other) == 0 for other in placed)
+def _overlaps(places: Places, others: Places) -> npt.NDArray[np.int64]:
+    """How many pixels of each place the others cover, each counted by itself."""
+    corner = np.maximum(places[:, None, :2], others[None, :, :2])
+    edges = np.minimum(places[:, None, 2:], others[None, :, 2:]) - corner
+    covered: npt.NDArray[np.int64] = np.prod(np.maximum(edges, 0), axis=2).sum(axis=1)
+    return covered

@@ -22,7 +22,8 @@ def test_importing_loads_neither_pillow_nor_the_server_nor_the_tensor_protocol()
     program = "import sys, pasarela_client; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     assert "pasarela_proto.detection_pb2" in loaded
-    unwanted = {"PIL", "av", "cv2", "torch", "pasarela_server", "pasarela_proto.inference_pb2"}
+    unwanted = {"PIL", "av", "cv2", "pandas", "pyarrow", "supervision", "torch", "tqdm"}
+    unwanted |= {"pasarela_server", "pasarela_proto.inference_pb2"}
     assert unwanted.isdisjoint(loaded)
 
 
@@ -36,6 +37,9 @@ def test_the_package_imports_only_what_it_says_it_needs() -> None:
         "PIL",
         "av",
         "tqdm",
+        "pandas",
+        "pyarrow",
+        "supervision",
     } | sys.stdlib_module_names
     for path in Path(pasarela_client.__path__[0]).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
