@@ -172,6 +172,28 @@ BY_STATUS: Final[dict[grpc.StatusCode, type[PasarelaError]]] = {
 }
 """The one table from status codes to errors."""
 
+BY_KIND: Final[dict[str, type[PasarelaError]]] = {
+    kind.__name__: kind
+    for kind in (
+        InvalidRequest,
+        ModelNotFound,
+        NoVersionReady,
+        ModelUnavailable,
+        BackendMissing,
+        InvalidModel,
+        QueueFull,
+        QueueTimeout,
+        DeadlineExpired,
+        RequestCancelled,
+        ServerStopping,
+        Unsupported,
+        BackendFailure,
+        LoadFailed,
+    )
+}
+"""By the name that a Pasarela server gives to an error beside its status; servers of others give none."""
+_KIND_KEY: Final = "pasarela-error"
+
 _CONNECTION_LOST = re.compile(
     r"failed to connect|errors resolving|dns resolution|name resolution|empty address list|socket closed|"
     r"connection (reset|refused|attempt)|broken pipe|goaway|end of tcp stream|endpoint clos|recvmsg|sendmsg|"
@@ -222,27 +244,58 @@ def named(model: str, request_id: str) -> Iterator[None]:
 
 
 def from_status(
-    status: grpc.StatusCode, message: str, *, url: str, model: str = "", request_id: str = ""
+    status: grpc.StatusCode, message: str, *, url: str, model: str = "", request_id: str = "", kind: str = ""
 ) -> PasarelaError:
-    """The error for a status that the server, or the connection to it, reported."""
-    kind = next(
-        (kind for row, pattern, kind in TOLD_APART if row is status and pattern.search(message)),
-        BY_STATUS.get(status, ServerFailure),
+    """The error for a status that the server, or the connection to it, reported.
+
+    Args:
+        status: The status; the error keeps it.
+        message: What goes with it.
+        url: Who was asked.
+        model: The model that was asked.
+        request_id: How the request is called.
+        kind: How a Pasarela server calls its error; empty if it, or another server, does not say.
+    """
+    error = BY_KIND.get(kind) or _told_apart(status, message)
+    return error(
+        _for_people(error, message, url, spoken=bool(kind)) or status.name,
+        model=model,
+        status=status,
+        request_id=request_id,
     )
+
+
+def _told_apart(status: grpc.StatusCode, message: str) -> type[PasarelaError]:
+    rows = (kind for row, pattern, kind in TOLD_APART if row is status and pattern.search(message))
+    return next(rows, BY_STATUS.get(status, ServerFailure))
+
+
+def _for_people(kind: type[PasarelaError], message: str, url: str, *, spoken: bool) -> str:
+    """The server's own words, or ours for what gRPC says."""
+    if spoken:
+        return message
     if kind is ServerUnreachable:
         hint = "; does it want TLS, or a certificate of ours?" if _HUNG_UP.search(message) else ""
-        message = f"nothing answers at {url} ({_last_reason(message)}{hint})"
-    elif kind is CertificateRefused:
-        message = f"no secure connection to {url}: {_refusal(message)}"
-    elif kind is DeadlineExpired and (not message or _TIME_IS_UP.search(message)):
-        message = f"no answer from {url} in the time allowed (timeout_s)"
-    return kind(message or status.name, model=model, status=status, request_id=request_id)
+        return f"nothing answers at {url} ({_last_reason(message)}{hint})"
+    if kind is CertificateRefused:
+        return f"no secure connection to {url}: {_refusal(message)}"
+    if kind is DeadlineExpired and (not message or _TIME_IS_UP.search(message)):
+        return f"no answer from {url} in the time allowed (timeout_s)"
+    return message
 
 
 def from_rpc_error(error: grpc.RpcError, *, url: str, model: str = "", request_id: str = "") -> PasarelaError:
     """The error for what gRPC raised. Raise it `from` the original."""
     call = cast("grpc.Call", error)  # every RpcError that reaches a caller is its call, too
-    return from_status(call.code(), call.details() or "", url=url, model=model, request_id=request_id)
+    kinds = (value for key, value in call.trailing_metadata() or () if key == _KIND_KEY)
+    return from_status(
+        call.code(),
+        call.details() or "",
+        url=url,
+        model=model,
+        request_id=request_id,
+        kind=str(next(kinds, "")),
+    )
 
 
 def _refusal(message: str) -> str:

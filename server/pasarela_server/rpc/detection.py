@@ -82,9 +82,8 @@ class ImageService(detection_pb2_grpc.DetectionServiceServicer, abc.ABC):
             response = await self.answer(frame.request, None)
         except Exception as error:  # noqa: BLE001 - a frame's failure is its answer: the stream goes on
             failure = self._failures.failure(error, frame.request.id or f"frame {frame.frame_index}")
-            return pb.StreamDetectResponse(
-                frame_index=frame.frame_index, error=pb.FrameError(code=failure.number, message=failure.message)
-            )
+            told = pb.FrameError(code=failure.number, message=failure.message, kind=failure.kind)
+            return pb.StreamDetectResponse(frame_index=frame.frame_index, error=told)
         return pb.StreamDetectResponse(frame_index=frame.frame_index, response=response)
 
 

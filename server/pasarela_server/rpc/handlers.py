@@ -96,7 +96,7 @@ class GuardedHandlers(grpc.GenericRpcHandler):
             raise error
         request_id = getattr(request, "id", "")
         failure = self._failures.failure(error, request_id if isinstance(request_id, str) else "")
-        await context.abort(failure.code, failure.message)
+        await context.abort(failure.code, failure.message, failure.metadata)
 
 
 @contextlib.contextmanager

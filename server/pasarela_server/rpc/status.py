@@ -13,6 +13,8 @@ from pasarela_server import errors
 
 _log = logging.getLogger("pasarela_server.rpc")
 
+ERROR_KEY = "pasarela-error"
+"""In the trailing metadata of a call that failed: the class of the serving error. Several share a status code."""
 MAX_MESSAGE_CHARS = 2000
 """Status messages travel in trailing metadata, which clients limit to 8 KiB."""
 
@@ -54,6 +56,13 @@ class Failure:
 
     code: grpc.StatusCode
     message: str
+    kind: str = ""
+    """Class of the serving error, which tells more than the code; empty for a fault of the server."""
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What goes along as trailing metadata."""
+        return ((ERROR_KEY, self.kind),) if self.kind else ()
 
     @property
     def number(self) -> int:
@@ -76,7 +85,7 @@ class FailureTable:
         for ancestor in type(error).__mro__:
             code = self.codes.get(ancestor)
             if code is not None:
-                return Failure(code, str(error)[:MAX_MESSAGE_CHARS])
+                return Failure(code, str(error)[:MAX_MESSAGE_CHARS], type(error).__name__)
         _log.error("request '%s' failed unexpectedly", request_id, exc_info=error)
         return Failure(
             grpc.StatusCode.INTERNAL,

@@ -86,7 +86,7 @@ class InferStreams:
                 async for answer in replies:
                     yield answer
         except _StreamFailed as failed:
-            await context.abort(failed.failure.code, failed.failure.message)
+            await context.abort(failed.failure.code, failed.failure.message, failed.failure.metadata)
         except ReadingStopped as stopped:
             raise ServerStopping(
                 "the server is stopping and reads no more requests; send the rest to another one"

@@ -161,8 +161,9 @@ async def test_a_failed_frame_is_answered_in_its_place(served, caplog):
     assert [response.frame_index for response in responses] == [0, 9, 1, 2, 3]
     codes = [response.error.code for response in responses]
     assert codes == [0, grpc.StatusCode.NOT_FOUND.value[0], grpc.StatusCode.INVALID_ARGUMENT.value[0], 13, 0]
-    assert responses[2].error.message == "no JPEG"
+    assert (responses[2].error.message, responses[2].error.kind) == ("no JPEG", "InvalidRequest")
     assert "secret" not in responses[3].error.message
+    assert not responses[3].error.kind
     assert "/srv/secret" in caplog.text
     assert await call.code() is grpc.StatusCode.OK
     assert served.models.handles == 0

@@ -66,6 +66,7 @@ async def test_serving_errors_take_their_status(kind):
     async with served(raising(ModelNotFound("there is no model 'm'"))) as channel:
         got, failure = await ask(channel, kind)
     assert (failure.code(), failure.details()) == (grpc.StatusCode.NOT_FOUND, "there is no model 'm'")
+    assert dict(failure.trailing_metadata())["pasarela-error"] == "ModelNotFound"
     assert got == ([b"first"] if "_stream" in kind else [])
 
 

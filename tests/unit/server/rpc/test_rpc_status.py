@@ -44,6 +44,7 @@ def test_every_serving_error_has_the_status_of_the_design(kind, caplog):
     assert kind in EXPECTED or kind.__module__ != errors.__name__
     assert failure.code.name == next(EXPECTED[parent] for parent in kind.__mro__ if parent in EXPECTED)
     assert failure.message == "the model's own words"
+    assert dict(failure.metadata) == {"pasarela-error": kind.__name__}
     assert not caplog.records
 
 
@@ -59,6 +60,7 @@ def test_unknown_errors_are_logged_whole_and_told_as_nothing(caplog):
 
     assert failure.code is grpc.StatusCode.INTERNAL
     assert "secret" not in failure.message
+    assert not failure.metadata
     assert "r7" in failure.message
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
