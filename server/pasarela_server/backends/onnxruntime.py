@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -160,9 +161,16 @@ class OnnxRuntimeLoader:
 
         The parameter `device` (`cpu`, `gpu`, `cuda:N`) chooses the device, the accelerators what is used there.
         """
-        ort = import_framework("onnxruntime", extra="onnxruntime")
+        ort = _import_without_telemetry()
         require_file(artefact)
         return OnnxRuntimeBackend(ort, artefact, options)
+
+
+def _import_without_telemetry() -> Any:
+    # ONNX Runtime reports what it does over the network, and keeps a number of the machine in the home, unless it is
+    # told not to before it is imported. Whoever wants that says so in the environment.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    return import_framework("onnxruntime", extra="onnxruntime")
 
 
 def _together(parts: Sequence[Mapping[str, Array]]) -> Mapping[str, Array]:
