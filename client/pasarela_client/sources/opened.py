@@ -31,7 +31,7 @@ class Opened:
         """
         self.name = name
         self.damaged = 0
-        """Pictures that could not be decoded, and pieces that could not be read, with others after them."""
+        """Pictures that are not whole, were they given or not, and pieces that could not be read between others."""
         self.missing: str | None = None
         """After the last picture, how the recording was cut short; None if it was not, as far as one can know."""
         self._container = container
@@ -75,7 +75,8 @@ class Opened:
     def pictures(self) -> Iterator[tuple[float, VideoFrame]]:
         """Each picture with its time in seconds from the beginning.
 
-        What cannot be decoded is counted in `damaged` and left out.
+        What cannot be decoded is left out; a picture that is not whole is given as far as it goes, as players do.
+        Both count as `damaged`.
 
         Raises:
             SourceUnreadable: Reading broke off: the disk failed, or the connection.
@@ -100,6 +101,7 @@ class Opened:
                 if picture.pts is not None and picture.time_base is not None:
                     when_s = max(0.0, float((picture.pts - begin) * picture.time_base))
                 self._taken += 1
+                self.damaged += picture.is_corrupt
                 yield when_s, picture
         self.missing = self.missing or what_is_missing(self._promise(), self._delivery())
 

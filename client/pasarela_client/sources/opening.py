@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from pasarela_client.errors import InvalidRequest, MissingExtra, SourceUnreadable
-from pasarela_client.sources.cameras import Camera, network, webcam
+from pasarela_client.sources.cameras import Camera, network, webcam, without_password
 from pasarela_client.sources.containers import open_camera, open_pipe, open_video
 from pasarela_client.sources.live import LiveCamera, Notify, log_notice
 from pasarela_client.sources.named import Address, Named, Stills, VideoFile, Webcam, named_by, named_file
@@ -91,7 +91,7 @@ def open_source(
         reconnect_s=reconnect_s,
     )
     arguments = [what] if isinstance(what, str | Path | int) else list(what)
-    name = str(arguments[0]) if len(arguments) == 1 else f"{len(arguments)} sources"
+    name = without_password(str(arguments[0])) if len(arguments) == 1 else f"{len(arguments)} sources"
     if "-" in arguments:
         if len(arguments) > 1:
             raise InvalidRequest("what is piped in (-) stands alone, not beside other sources")

@@ -39,7 +39,7 @@ class Part(Protocol):
 
     @property
     def damaged(self) -> int:
-        """Frames that were left out because they could not be decoded, so far."""
+        """Frames so far that are not whole; what could not be decoded at all was left out."""
         ...
 
     def open(self) -> None:

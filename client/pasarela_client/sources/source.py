@@ -66,6 +66,7 @@ class Source:
         self._on_fault = on_fault
         self._closed = threading.Event()
         self._current: Part | None = None
+        self._damaged_before = 0
 
     def __enter__(self) -> Self:
         return self
@@ -103,6 +104,11 @@ class Source:
         """Width and height of its only part, as viewers show it; None for stills and for several parts."""
         return self._known_parts[0].size if len(self._known_parts) == 1 else None
 
+    @property
+    def damaged(self) -> int:
+        """Frames so far that are not whole; what could not be decoded at all was left out."""
+        return self._damaged_before + (self._current.damaged if self._current else 0)
+
     def __iter__(self) -> Iterator[Frame]:
         return islice(self._frames(), self._options.max_frames)
 
@@ -134,6 +140,7 @@ class Source:
             if part.damaged:
                 self._tell_damage(part)
             part.close()
+            self._damaged_before, self._current = self.damaged, None
 
     def _in_time(self, part: Part) -> Iterator[Frame]:
         """The frames of a part; recorded ones wait for their time if that is wanted."""
@@ -156,7 +163,7 @@ class Source:
 
     def _tell_damage(self, part: Part) -> None:
         some = "1 frame is" if part.damaged == 1 else f"{part.damaged} frames are"
-        error = SourceUnreadable(f"{part.name}: {some} damaged and left out")
+        error = SourceUnreadable(f"{part.name}: {some} damaged; what could not be decoded is left out")
         if self._on_fault is None:
             _log.warning("%s", error)
         else:
