@@ -31,7 +31,7 @@ def by_kind(requests: Requests, seconds: float) -> list[dict[str, Any]]:
     rows = []
     for user, model in pairs:
         part = requests.where(np.asarray((requests.user == user) & (requests.model == model), dtype=np.bool_))
-        rows.append({"user": user, "model": model, **_counts(part, seconds)})
+        rows.append({"user": user, "model": model, **_counts(part, int(part.answered.sum()), seconds)})
     return rows
 
 
@@ -48,7 +48,7 @@ def by_step(requests: Requests, steps: Sequence[StepFacts], server: Sequence[Int
         if not step.counts:
             continue
         part = requests.where(np.asarray(requests.step == number, dtype=np.bool_))
-        seconds = step.ends_s - step.begins_s
+        answered = part.answered & (part.done_s >= step.begins_s) & (part.done_s < step.ends_s)
         rows.append(
             {
                 "name": step.name,
@@ -58,7 +58,7 @@ def by_step(requests: Requests, steps: Sequence[StepFacts], server: Sequence[Int
                 "rate_from": step.rate_from,
                 "rate_to": step.rate_to,
                 "users": step.users,
-                **_counts(part, seconds),
+                **_counts(part, int(answered.sum()), step.ends_s - step.begins_s),
                 "figures": [figure.to_json() for figure in figures_of(part, resampling_windows([step]), server)],
             }
         )
@@ -131,14 +131,14 @@ def generator_lag_ms(requests: Requests) -> float | None:
     return _rounded(percentile((requests.sent_s - requests.due_s)[sent] * 1e3, 0.99))
 
 
-def _counts(requests: Requests, seconds: float) -> dict[str, Any]:
+def _counts(requests: Requests, in_time: int, seconds: float) -> dict[str, Any]:
     latencies = requests.latency_ms[requests.timed]
     return {
         "requests": len(requests),
         "done": int(requests.answered.sum()),
         "bad": int(requests.bad.sum()),
         "left": int((requests.outcome == "left").sum()),
-        "per_second": _rounded(requests.answered.sum() / seconds) if seconds > 0 else None,
+        "per_second": _rounded(in_time / seconds) if seconds > 0 else None,
         **{f"p{fraction * 100:g}_ms": _rounded(percentile(latencies, fraction)) for fraction in PERCENTILES},
         "max_ms": _rounded(float(latencies.max())) if len(latencies) else None,
     }

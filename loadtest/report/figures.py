@@ -32,7 +32,6 @@ class Kind:
     better: Better
     floor: float
     """Least change that is marked: a part of the old value, or for shares a difference."""
-    decimals: int = 1
 
 
 KINDS: Final[Mapping[str, Kind]] = {
@@ -40,10 +39,10 @@ KINDS: Final[Mapping[str, Kind]] = {
     "p50_ms": Kind("p50 latency", "ms", "low", 0.05),
     "p95_ms": Kind("p95 latency", "ms", "low", 0.05),
     "p99_ms": Kind("p99 latency", "ms", "low", 0.05),
-    "bad": Kind("Failed", "%", "low", 0.001, 2),
-    "late_frames": Kind("Frames late or lost", "%", "low", 0.001, 2),
-    "cores": Kind("Server CPU", "cores", "low", 0.05, 2),
-    "memory_mb": Kind("Server memory", "MB", "low", 0.05, 0),
+    "bad": Kind("Failed", "%", "low", 0.001),
+    "late_frames": Kind("Frames late or lost", "%", "low", 0.001),
+    "cores": Kind("Server CPU", "cores", "neither", 0.05),
+    "memory_mb": Kind("Server memory", "MB", "low", 0.05),
     "cpu_ms": Kind("Server CPU per request", "ms", "low", 0.05),
     "offered": Kind("Offered", "/s", "neither", 0.03),
 }
