@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Channels = Literal["RGB", "BGR"]
 ImageSource: TypeAlias = "str | Path | bytes | bytearray | memoryview | npt.NDArray[np.uint8] | Picture"
-"""A path, the bytes of an encoded file, an array (height, width, 3) of uint8, or a Pillow image."""
+"""A path or `file://` URL, the bytes of an encoded file, an array (height, width, 3) of uint8, or a Pillow image."""
 
 _CHANNELS = {"RGB": pb.RawImage.RGB, "BGR": pb.RawImage.BGR}
 
@@ -26,8 +26,8 @@ def encode_image(image: ImageSource, *, channels: Channels = "RGB") -> pb.Image:
     """Puts an image into a message: files and bytes as they are, arrays and Pillow images as raw pixels.
 
     Args:
-        image: A path (the file is sent as it is), encoded bytes, an array (height, width, 3) of uint8, or a Pillow
-            image, whose EXIF orientation is applied.
+        image: A path or `file://` URL (the file is sent as it is), encoded bytes, an array (height, width, 3) of
+            uint8, or a Pillow image, whose EXIF orientation is applied.
         channels: Order of the last axis of an array.
 
     Raises:
@@ -62,10 +62,10 @@ def read_image(path: str | Path) -> bytes:
     """The bytes of a file.
 
     Raises:
-        ImageUnreadable: There is no such file, it may not be read, or it is empty.
+        ImageUnreadable: There is no such file, it may not be read, or it is empty; or the URL is of no local file.
     """
     try:
-        content = Path(path).read_bytes()
+        content = (_local_path(path) if isinstance(path, str) else path).read_bytes()
     except OSError as error:
         raise ImageUnreadable(f"cannot read {path}: {error.strerror or error}") from error
     except ValueError as error:
@@ -73,6 +73,21 @@ def read_image(path: str | Path) -> bytes:
     if not content:
         raise ImageUnreadable(f"cannot read {path}: the file is empty")
     return content
+
+
+def _local_path(written: str) -> Path:
+    scheme, separator, _ = written.partition("://")
+    if not separator or "/" in scheme:
+        return Path(written)
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
+    url = urlsplit(written)
+    if scheme.lower() != "file" or url.netloc.lower() not in {"", "localhost"}:
+        raise ImageUnreadable(
+            f"cannot read {written}: only files of this machine are read (file:///…); fetch it, and give its bytes"
+        )
+    return Path(url2pathname(url.path))
 
 
 def is_picture(image: object) -> TypeGuard[Picture]:

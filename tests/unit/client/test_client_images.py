@@ -81,3 +81,23 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, message:
     with pytest.raises(ImageUnreadable, match=message) as raised:
         encode_image(str(tmp_path / name))
     assert name.split("\0", maxsplit=1)[0] in str(raised.value)
+
+
+@pytest.mark.parametrize("host", ["", "localhost"])
+def test_a_url_of_a_local_file_is_its_file(tmp_path: Path, host: str) -> None:
+    path = tmp_path / "a street, 100%.jpg"
+    path.write_bytes(b"jpeg")
+    url = path.as_uri().replace("file://", f"file://{host}", 1)
+    assert encode_image(url).encoded == b"jpeg"
+
+
+@pytest.mark.parametrize("url", ["http://example.org/a.jpg", "https://example.org/a.jpg", "file://elsewhere/a.jpg"])
+def test_nothing_is_fetched_from_elsewhere(url: str) -> None:
+    with pytest.raises(ImageUnreadable, match="only files of this machine"):
+        encode_image(url)
+
+
+def test_a_path_may_hold_what_looks_like_a_scheme(tmp_path: Path) -> None:
+    (tmp_path / "x:").mkdir()
+    (tmp_path / "x:" / "a.jpg").write_bytes(b"jpeg")
+    assert encode_image(f"{tmp_path}/x://a.jpg").encoded == b"jpeg"
