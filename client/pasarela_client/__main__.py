@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
-from pasarela_client.commands import WrongUsage, detect, doctor, models
+from pasarela_client.commands import WrongUsage, describe, detect, doctor, load, models, stats, top, unload
 from pasarela_client.commands.connection_flags import add_connection_flags
 from pasarela_client.errors import CertificateRefused, InvalidRequest, MissingExtra, PasarelaError, ServerUnreachable
 
@@ -61,13 +61,20 @@ def run() -> NoReturn:
 
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="pasarela", description="Asks a Pasarela server for detections.", allow_abbrev=False
+        prog="pasarela",
+        description="Asks a Pasarela server for detections, and manages its models.",
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"pasarela {version('pasarela-client')}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, module, summary in (
         ("detect", detect, "find the objects on images"),
         ("models", models, "list the models of the server"),
+        ("describe", describe, "what a model takes and gives, and how it is set up"),
+        ("load", load, "have the server load a model, or load it anew"),
+        ("unload", unload, "have the server take a model out of service"),
+        ("stats", stats, "what the models have done: requests, failures, batches, times"),
+        ("top", top, "what the models do right now, live"),
         ("doctor", doctor, "why does a model batch or not, where does its time go, what to change"),
     ):
         command = commands.add_parser(name, help=summary, allow_abbrev=False)

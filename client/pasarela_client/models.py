@@ -1,25 +1,28 @@
-"""What a server has: its models, their states, and what they take and give.
+"""What a server has: itself, its models, their states, and what they take and give.
 
-Import it by this name, the package does not: it loads the messages of the Open Inference Protocol, which cannot live
-in one process with another library's copy of them (tritonclient's, for one).
+`Server` of `pasarela_client.control` asks for it; what is here are values.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-import grpc
-
-from pasarela_client.channel import DEFAULT_URL, open_channel
-from pasarela_client.errors import from_rpc_error
-from pasarela_proto import inference_pb2 as pb
-from pasarela_proto.inference_pb2_grpc import GRPCInferenceServiceStub
+from pasarela_client.addresses import DEFAULT_URL
 
 NOT_LOADED = "UNKNOWN"
 """The state of a model that was never loaded: servers say nothing of it but its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerDescription:
+    """What a server says of itself."""
+
+    name: str
+    version: str
+    extensions: tuple[str, ...] = ()
+    """What it offers beyond the core of the protocol, by the protocol's names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,34 +53,74 @@ class TensorSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Batching:
+    """What `dynamic_batching` of a configuration says."""
+
+    delay_us: int = 0
+    """`max_queue_delay_microseconds`: how long the oldest request waits for company while an instance is free."""
+    preferred: tuple[int, ...] = ()
+    """`preferred_batch_size`: a batch of so many rows leaves at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceGroup:
+    """Instances of a model on devices of one kind."""
+
+    count: int
+    """All of them: on several GPUs those of each."""
+    device: str = ""
+    """CPU, GPU, or empty if the server does not say."""
+    gpus: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ModelDescription:
     """What a model takes and gives, and what runs it."""
 
     name: str
     versions: tuple[str, ...]
+    """Those that are READY."""
     platform: str
+    """The backend, as the protocol's metadata name it."""
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     class_names: Mapping[int, str]
     """Class id to name; empty if the model does not say."""
+    labels: Mapping[str, int] = field(default_factory=dict)
+    """Names of versions (`stable`): they stand wherever a version is asked for."""
+    runs: str = ""
+    """The model below: what computes for a detection model; empty if it computes itself."""
+    runs_version: str = ""
+    """Which version of it; empty for the highest that is READY."""
+    max_batch_size: int = 0
+    """Rows that a batch takes; 0 if the model takes what its shapes say, and nothing is merged."""
+    batching: Batching | None = None
+    """None: requests are not merged."""
+    instances: tuple[InstanceGroup, ...] = ()
+    """Empty if the model computes nothing itself, or the server does not say."""
+
+    @property
+    def instance_count(self) -> int:
+        """Instances on all devices; 0 if the server does not say."""
+        return sum(group.count for group in self.instances)
 
 
 def list_models(url: str = DEFAULT_URL, *, timeout_s: float | None = 10.0) -> list[ModelState]:
-    """Every model and version that the server knows, by name and version.
+    """Every model and version that the server knows, by name and version: `Server(url).models()` in one line.
 
     Raises:
         PasarelaError: The server did not say.
     """
-    with _service(url) as service:
-        index = service.RepositoryIndex(pb.RepositoryIndexRequest(), timeout=timeout_s)
-    states = [ModelState(entry.name, entry.version, entry.state or NOT_LOADED, entry.reason) for entry in index.models]
-    return sorted(states, key=lambda state: (state.name, state.version.zfill(20)))
+    from pasarela_client.sync.control import Server
+
+    with Server(url, timeout_s=timeout_s) as server:
+        return server.models()
 
 
 def describe_model(
     name: str, version: str = "", *, url: str = DEFAULT_URL, timeout_s: float | None = 10.0
 ) -> ModelDescription:
-    """What a model takes and gives.
+    """What a model takes and gives: `Server(url).describe(name)` in one line.
 
     Args:
         name: The model.
@@ -89,17 +132,10 @@ def describe_model(
         ModelNotFound: The server has no such model or version.
         PasarelaError: The server did not say.
     """
-    with _service(url, name) as service:
-        metadata = service.ModelMetadata(pb.ModelMetadataRequest(name=name, version=version), timeout=timeout_s)
-        class_names = _ask_class_names(service, name, version, timeout_s)
-    return ModelDescription(
-        name=metadata.name,
-        versions=tuple(metadata.versions),
-        platform=metadata.platform,
-        inputs=_decode_specs(metadata.inputs),
-        outputs=_decode_specs(metadata.outputs),
-        class_names=class_names,
-    )
+    from pasarela_client.sync.control import Server
+
+    with Server(url, timeout_s=timeout_s) as server:
+        return server.describe(name, version)
 
 
 def parse_class_names(metadata: str) -> dict[int, str]:
@@ -114,28 +150,3 @@ def parse_class_names(metadata: str) -> dict[int, str]:
         return {int(class_id): str(name) for class_id, name in pairs}
     except (ValueError, SyntaxError, TypeError, KeyError):
         return {}
-
-
-@contextmanager
-def _service(url: str, model: str = "") -> Iterator[GRPCInferenceServiceStub]:
-    with open_channel(url) as channel:
-        try:
-            yield GRPCInferenceServiceStub(channel)
-        except grpc.RpcError as error:
-            raise from_rpc_error(error, url=url, model=model) from error
-
-
-def _ask_class_names(
-    service: GRPCInferenceServiceStub, name: str, version: str, timeout_s: float | None
-) -> dict[int, str]:
-    """The names that a model's configuration holds; a detection model's are those of the model under it."""
-    config = service.ModelConfig(pb.ModelConfigRequest(name=name, version=version), timeout=timeout_s).config
-    names = parse_class_names(config.parameters["metadata"].string_value)
-    below = config.parameters["model"].string_value
-    if names or not below or below == name:
-        return names
-    return _ask_class_names(service, below, "", timeout_s)
-
-
-def _decode_specs(tensors: Iterable[pb.ModelMetadataResponse.TensorMetadata]) -> tuple[TensorSpec, ...]:
-    return tuple(TensorSpec(tensor.name, tensor.datatype, tuple(tensor.shape)) for tensor in tensors)

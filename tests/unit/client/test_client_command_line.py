@@ -178,10 +178,10 @@ def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
 def test_models_as_a_table(server: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "--url", server.url]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "NAME     VERSION  STATE        REASON",
-        "broken   -        UNAVAILABLE  config.pbtxt:3:7: no such field",
-        "skirts   9        UNAVAILABLE  unloaded",
-        "skirts   10       READY",
+        "NAME     VERSION  STATE        PLATFORM  REASON",
+        "broken   -        UNAVAILABLE            config.pbtxt:3:7: no such field",
+        "skirts   9        UNAVAILABLE            unloaded",
+        "skirts   10       READY        openvino",
         "waiting  -        UNKNOWN",
     ]
 
@@ -189,7 +189,8 @@ def test_models_as_a_table(server: Any, capsys: pytest.CaptureFixture[str]) -> N
 def test_models_as_json(server: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "--json", "--url", server.url]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert lines[2] == {"name": "skirts", "version": "10", "state": "READY", "reason": ""}
+    state = {"name": "skirts", "version": "10", "state": "READY", "reason": ""}
+    assert lines[2] == state | {"ready": True, "platform": "openvino", "labels": []}
 
 
 def test_a_reader_that_goes_away_is_no_traceback(server: Any, photos: Path) -> None:
