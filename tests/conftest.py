@@ -10,7 +10,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,13 +69,16 @@ def sample_names(repository: Path) -> list[str] | None:
 
 @pytest.fixture(scope="session")
 def start_server(tmp_path_factory: pytest.TempPathFactory) -> StartServer:
-    """`with start_server(repository, *flags) as server:` runs a process of its own on free ports."""
+    """`with start_server(repository, *flags) as server:` runs a process of its own on free ports.
+
+    `under` is a command that runs the server, as `setpriv` does.
+    """
 
     @contextlib.contextmanager
-    def start(repository: Path, *flags: str) -> Iterator[RunningServer]:
+    def start(repository: Path, *flags: str, under: Sequence[str] = ()) -> Iterator[RunningServer]:
         log = tmp_path_factory.mktemp("server") / "stderr.log"
         command = [
-            sys.executable, "-m", "pasarela_server", "--model-repository", str(repository),
+            *under, sys.executable, "-m", "pasarela_server", "--model-repository", str(repository),
             "--grpc-address", "127.0.0.1", "--grpc-port", "0", "--metrics-port", "0", *flags,
         ]  # fmt: skip
         with (

@@ -97,7 +97,7 @@ class Fronts:
             reception: Builds what serves a front.
 
         Raises:
-            FrontsUnavailable: This operating system has not what it takes.
+            FrontsUnavailable: This operating system has not what it takes, or no folder may be written.
             PortUnavailable: The port cannot be had.
         """
         missing = [
@@ -117,7 +117,7 @@ class Fronts:
         self._reception = reception
         self._holder = hold_port(options.address, options.port)
         self.port: int = self._holder.getsockname()[1]
-        self._folder = Path(tempfile.mkdtemp(prefix="pasarela-"))
+        self._folder = _private_folder()
         self._back = f"unix:{self._folder / 'back.sock'}"
         self._fronts: dict[int, _Front] = {}
         self._keepers: list[asyncio.Task[None]] = []
@@ -261,3 +261,20 @@ async def _ended(front: _Front, timeout_s: float) -> None:
         await front.process.wait()
     finally:
         front.link.close()
+
+
+def _private_folder() -> Path:
+    """A new folder that only this user can reach, also where the file system is read-only but for shared memory.
+
+    Raises:
+        FrontsUnavailable: There is no place for it.
+    """
+    reason: OSError | None = None
+    for place in (None, "/dev/shm"):  # noqa: S108 - made with a name and a mode that keep others out
+        try:
+            return Path(tempfile.mkdtemp(prefix="pasarela-", dir=place))
+        except OSError as error:
+            reason = error
+    raise FrontsUnavailable(
+        f"--frontends needs a folder for a socket, and none may be written ({reason}); name one in TMPDIR"
+    ) from reason
