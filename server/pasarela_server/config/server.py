@@ -211,6 +211,23 @@ class ServerConfig:
         default=64_000_000,
         metadata=_says(values.whole_number(1), "PIXELS", "largest image, width times height, that is decoded"),
     )
+    max_requests_per_client: int = field(
+        default=0,
+        metadata=_says(
+            values.whole_number(0),
+            "COUNT",
+            "calls that one client, an address, may have open at a time, streams among them; more are refused as "
+            "RESOURCE_EXHAUSTED; each of the --frontends counts for itself; 0: any number",
+        ),
+    )
+    max_streams_per_client: int = field(
+        default=0,
+        metadata=_says(
+            values.whole_number(0),
+            "COUNT",
+            "streams that one client may have open at a time; 0: any number",
+        ),
+    )
     queue_full_status: str = field(
         default="unavailable",
         metadata=_says(

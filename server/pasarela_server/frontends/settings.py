@@ -50,11 +50,9 @@ class FrontSettings:
 
 
 def _security(said: Mapping[str, Any]) -> SecuritySettings:
-    files, tokens = said["certificates"], said["tokens"]
-    return SecuritySettings(
-        certificates=None if files is None else CertificateFiles(**{name: _path(text) for name, text in files.items()}),
-        tokens=_path(tokens),
-    )
+    files = said["certificates"]
+    certificates = None if files is None else CertificateFiles(**{name: _path(text) for name, text in files.items()})
+    return SecuritySettings(**{**said, "certificates": certificates, "tokens": _path(said["tokens"])})
 
 
 def _path(text: str | None) -> Any:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Never, TypeAlias
+from typing import Any, TypeAlias
 
 import grpc
 from typing_extensions import override
 
 from pasarela_proto import inference_pb2 as pb
 from pasarela_server.rpc.groups import EVERYBODY, LOG_SETTINGS, TRACE_SETTING, callers
+from pasarela_server.rpc.refusals import Refusals
 from pasarela_server.security.tokens import Group, Tokens
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Settings: TypeAlias = "pb.TraceSettingRequest | pb.LogSettingsRequest"
-
-_log = logging.getLogger("pasarela_server.rpc")
 
 _SCHEME = "bearer"
 _SETTINGS: dict[str, type[Settings]] = {TRACE_SETTING: pb.TraceSettingRequest, LOG_SETTINGS: pb.LogSettingsRequest}
@@ -27,15 +25,19 @@ _SETTINGS: dict[str, type[Settings]] = {TRACE_SETTING: pb.TraceSettingRequest, L
 class Gate(grpc.GenericRpcHandler):
     """Stands before other handlers. Used from the event loop only."""
 
-    def __init__(self, handlers: Sequence[grpc.GenericRpcHandler], tokens: Callable[[], Tokens]) -> None:
+    def __init__(
+        self, handlers: Sequence[grpc.GenericRpcHandler], tokens: Callable[[], Tokens], refusals: Refusals
+    ) -> None:
         """Builds the gate.
 
         Args:
             handlers: Asked one after the other, as a server does.
             tokens: Those that are taken now.
+            refusals: Where it is noted.
         """
         self._handlers = tuple(handlers)
         self._tokens = tokens
+        self._refusals = refusals
 
     @override
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
@@ -50,15 +52,44 @@ class Gate(grpc.GenericRpcHandler):
             return handler
         given = _bearer_tokens(handler_call_details.invocation_metadata)
         if len(given) != 1:
-            return _refusing(path, *_unauthenticated(len(given)))
+            return self._refusing("no token" if not given else "several tokens", path, *_unauthenticated(len(given)))
         allowed = self._tokens().allowed(given[0])
         if not allowed:
-            return _refusing(path, grpc.StatusCode.UNAUTHENTICATED, "this server does not know the token of the call")
+            told = "this server does not know the token of the call"
+            return self._refusing("an unknown token", path, grpc.StatusCode.UNAUTHENTICATED, told)
         if not allowed & needed:
-            return _refusing(path, *_denied(path, allowed, needed))
+            return self._refusing("a token for other calls", path, *_denied(path, allowed, needed))
         if path in _SETTINGS and Group.CONTROL not in allowed:
-            return _reading_only(path, handler, allowed)
+            return self._reading_only(path, handler, allowed)
         return handler
+
+    def _refusing(self, kind: str, path: str, code: grpc.StatusCode, message: str) -> Handler:
+        """A handler for any kind of call: it ends the call at once, whatever the client still writes."""
+
+        async def refuse(requests: Any, context: Context) -> None:  # noqa: ARG001 - read by nobody
+            self._refusals.note(kind, path, context.peer())
+            await context.abort(code, message)
+
+        handler: Handler = grpc.stream_stream_rpc_method_handler(refuse)
+        return handler
+
+    def _reading_only(self, path: str, handler: Any, allowed: frozenset[Group]) -> Handler:
+        """The handler of a settings call for who may read them: a request that names any to change is refused."""
+        kind = _SETTINGS[path]
+        answer: Callable[[Any, Context], Awaitable[Any]] = handler.unary_unary
+        code, denied = _denied(path, allowed, frozenset({Group.CONTROL}))
+
+        async def call(request: Any, context: Context) -> Any:
+            message = kind.FromString(request) if isinstance(request, bytes) else request
+            if message.settings:
+                self._refusals.note("a token for other calls", path, context.peer())
+                await context.abort(code, f"changing settings: {denied}")
+            return await answer(request, context)
+
+        reading: Handler = grpc.unary_unary_rpc_method_handler(
+            call, handler.request_deserializer, handler.response_serializer
+        )
+        return reading
 
 
 def _bearer_tokens(metadata: Any) -> list[str]:
@@ -89,36 +120,3 @@ def _denied(path: str, allowed: frozenset[Group], needed: frozenset[Group]) -> t
 
 def _names(groups: frozenset[Group], between: str) -> str:
     return between.join(group.value for group in Group if group in groups)
-
-
-def _refusing(path: str, code: grpc.StatusCode, message: str) -> Handler:
-    """A handler for any kind of call: it ends the call at once, whatever the client still writes."""
-
-    async def refuse(requests: Any, context: Context) -> None:  # noqa: ARG001 - read by nobody
-        await _refuse(path, context, code, message)
-
-    handler: Handler = grpc.stream_stream_rpc_method_handler(refuse)
-    return handler
-
-
-def _reading_only(path: str, handler: Any, allowed: frozenset[Group]) -> Handler:
-    """The handler of a settings call for who may read them: a request that names any to change is refused."""
-    kind = _SETTINGS[path]
-    answer: Callable[[Any, Context], Awaitable[Any]] = handler.unary_unary
-    code, message = _denied(path, allowed, frozenset({Group.CONTROL}))
-
-    async def call(request: Any, context: Context) -> Any:
-        message_in = kind.FromString(request) if isinstance(request, bytes) else request
-        if message_in.settings:
-            await _refuse(path, context, code, f"changing settings: {message}")
-        return await answer(request, context)
-
-    reading: Handler = grpc.unary_unary_rpc_method_handler(
-        call, handler.request_deserializer, handler.response_serializer
-    )
-    return reading
-
-
-async def _refuse(path: str, context: Context, code: grpc.StatusCode, message: str) -> Never:
-    _log.debug("%s from %s: %s, %s", path, context.peer(), code, message)
-    await context.abort(code, message)

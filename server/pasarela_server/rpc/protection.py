@@ -13,10 +13,12 @@ import grpc
 from pasarela_server.config.server import ServerConfig
 from pasarela_server.repository.poll import Poller
 from pasarela_server.rpc.gate import Gate
+from pasarela_server.rpc.limits import Limited
+from pasarela_server.rpc.refusals import Refusals
 from pasarela_server.rpc.tls import server_credentials
 from pasarela_server.security.certificates import KEY_FLAG, CertificateFiles, Certificates, load_certificates
 from pasarela_server.security.files import warn_if_open
-from pasarela_server.security.settings import UNSECURED, SecuritySettings
+from pasarela_server.security.settings import SecuritySettings
 from pasarela_server.security.tokens import TOKENS_FLAG, Tokens, load_tokens
 from pasarela_server.security.watched import Watched
 
@@ -66,8 +68,12 @@ class Protection:
 
     def before(self, handlers: Sequence[grpc.GenericRpcHandler]) -> tuple[grpc.GenericRpcHandler, ...]:
         """Handlers as clients are to reach them."""
-        tokens = self._tokens
-        return tuple(handlers) if tokens is None else (Gate(handlers, lambda: tokens.current),)
+        settings, tokens, refusals = self.settings, self._tokens, Refusals()
+        if settings.max_client_calls or settings.max_client_streams:
+            handlers = (Limited(handlers, settings.max_client_calls, settings.max_client_streams, refusals),)
+        if tokens is not None:
+            handlers = (Gate(handlers, lambda: tokens.current, refusals),)
+        return tuple(handlers)
 
     def describe(self) -> str:
         """For people: what a client needs; empty if it needs nothing."""
@@ -88,7 +94,7 @@ class Protection:
 
     def follow(self) -> None:
         """Looks again and again, on a thread of its own, until `close`."""
-        if self.settings != UNSECURED:
+        if self._certificates is not None or self._tokens is not None:
             self._poller.start()
 
     def close(self) -> None:
@@ -115,7 +121,11 @@ def protect(config: ServerConfig) -> Protection:
         _log.warning("--grpc-root-cert is not used: --grpc-use-ssl-mutual would ask clients for a certificate")
     if config.auth_tokens_file and certificates is None:
         _log.warning("tokens travel in plain text, for anybody on the way to read; --grpc-use-ssl hides them")
-    return Protection(SecuritySettings(certificates, config.auth_tokens_file))
+    return Protection(
+        SecuritySettings(
+            certificates, config.auth_tokens_file, config.max_requests_per_client, config.max_streams_per_client
+        )
+    )
 
 
 def _warn_if_expiring(expires: datetime) -> None:

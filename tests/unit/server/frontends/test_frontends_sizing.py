@@ -1,10 +1,15 @@
 """How many processes, how many threads, how long to wait: small tables."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from pasarela_server.frontends.restart import RestartDelay
 from pasarela_server.frontends.settings import FrontSettings
 from pasarela_server.frontends.sizing import has_gpu, image_threads, suggested_count
+from pasarela_server.security.certificates import CertificateFiles
+from pasarela_server.security.settings import UNSECURED, SecuritySettings
 
 
 @pytest.mark.parametrize(
@@ -46,8 +51,14 @@ def test_the_delay_doubles_up_to_a_limit_and_begins_anew_after_a_long_life():
     assert delay.after(1.0) == 0.2
 
 
-def test_settings_travel_as_text():
-    settings = FrontSettings(1, 3, 4, "unix:/x", "::", 8001, 1024, "unavailable", 2, 0)
+SECURED = SecuritySettings(CertificateFiles(Path("c"), Path("k"), Path("r")), Path("t"), 3, 2)
+
+
+@pytest.mark.parametrize(
+    "security", [UNSECURED, SECURED, replace(SECURED, certificates=CertificateFiles(Path("c"), Path("k")))]
+)
+def test_settings_travel_as_text(security):
+    settings = FrontSettings(1, 3, 4, "unix:/x", "::", 8001, 1024, "unavailable", 2, 0, security)
     assert FrontSettings.from_text(settings.to_text()) == settings
 
 
