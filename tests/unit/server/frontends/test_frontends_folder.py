@@ -10,10 +10,10 @@ from pasarela_server.frontends import supervise
 def test_a_place_that_is_read_only_is_left_for_the_next(monkeypatch, tmp_path):
     made = tempfile.mkdtemp
 
-    def refusing(prefix, dir):
-        if dir is None:
+    def refusing(**place):
+        if place["dir"] is None:
             raise FileNotFoundError("No usable temporary directory found")
-        return made(prefix=prefix, dir=tmp_path)
+        return made(prefix=place["prefix"], dir=tmp_path)
 
     monkeypatch.setattr(tempfile, "mkdtemp", refusing)
     folder = supervise._private_folder()
@@ -22,8 +22,8 @@ def test_a_place_that_is_read_only_is_left_for_the_next(monkeypatch, tmp_path):
 
 
 def test_nowhere_to_write_says_what_to_do(monkeypatch):
-    def refusing(prefix, dir):
-        raise PermissionError(f"no writing in {dir}")
+    def refusing(**place):
+        raise PermissionError(f"no writing in {place['dir']}")
 
     monkeypatch.setattr(tempfile, "mkdtemp", refusing)
     with pytest.raises(
