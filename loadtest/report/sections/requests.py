@@ -121,7 +121,9 @@ def frames_section(document: Document) -> Section | None:
     sentences = [f"{frames['offered']:,} frames were due in streams."]
     if lag is not None:
         sentences[0] += f" 99 % of them were handed to their stream within {text.ms(lag)} of that."
-    return Section("Frames of streams", sentences, tables=[Table("What came of them", ("ended as", "frames", "share"), rows)])
+    return Section(
+        "Frames of streams", sentences, tables=[Table("What came of them", ("ended as", "frames", "share"), rows)]
+    )
 
 
 def kinds_section(document: Document) -> Section | None:
