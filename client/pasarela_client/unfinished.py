@@ -26,10 +26,11 @@ def naming(path: Path) -> Iterator[None]:
 
     Raises:
         ExportFailed: In place of an `OSError`.
+        BrokenPipeError: Whoever read has gone, which ends a command as it ends others in a pipe.
     """
     try:
         yield
-    except ExportFailed:
+    except (ExportFailed, BrokenPipeError):
         raise
     except OSError as error:
         raise ExportFailed(f"cannot write {path}: {error.strerror or error}", errno=error.errno) from error
@@ -100,7 +101,7 @@ class UnfinishedFile(Unfinished):
         self._passing = _is_passage(self.path)
         if not self._passing:
             self._check_place()
-        self._partial = self.place if self._passing else self._beside(_PARTIAL)
+        self._partial = self.path if self._passing else self._beside(_PARTIAL)
         with naming(self.path):
             self.stream: IO[bytes] = self._partial.open("ab" if self._passing else "xb")
         """Where to write; an `OSError` of it is to be turned by `naming`."""

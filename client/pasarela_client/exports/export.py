@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import Self
 
 from pasarela_client.detections import Detections, FrameError, FrameResult
-from pasarela_client.errors import ExportFailed
 from pasarela_client.unfinished import Unfinished, naming
 
 
@@ -52,7 +51,7 @@ class Export(ABC):
                 else:
                     self._add_error(result)
                     self.failed += 1
-        except ExportFailed:
+        except OSError:
             self.abort()
             raise
         self.frames += 1

@@ -1,15 +1,19 @@
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from pasarela_client import Detections, ImageUnreadable, InvalidRequest
-from pasarela_client.draw import font_size_px, line_width_px, open_picture
+from pasarela_client.draw import Style, draw_array, font_size_px, line_width_px, open_picture
 from pasarela_client.labels import Rectangle, place_labels
+from pasarela_client.lettering import Caption
 from pasarela_client.palette import class_colour
 
 
@@ -147,3 +151,127 @@ def test_a_file_that_is_no_image_is_named(tmp_path: Path, found: Detections) -> 
     path.write_text("not an image")
     with pytest.raises(ImageUnreadable, match=r"text\.jpg"):
         found.draw(path)
+
+
+def test_without_an_argument_the_result_draws_on_its_own_image(found: Detections) -> None:
+    pixels = grey(640, 480)
+    pixels[..., 0] = 30  # blue, in an array that says BGR
+    drawn = np.asarray(replace(found, image=pixels, channels="BGR").draw())
+    assert drawn[-1, -1].tolist() == [128, 128, 30]
+    assert (drawn == np.asarray(found.draw(pixels, channels="BGR"))).all()
+
+
+def test_an_image_that_is_given_comes_before_its_own(found: Detections) -> None:
+    own = replace(found, image=grey(640, 480)[..., ::-1], channels="BGR")
+    other = np.zeros((480, 640, 3), np.uint8)
+    other[..., 0] = 200
+    assert np.asarray(own.draw(other))[-1, -1].tolist() == [200, 0, 0]
+
+
+def test_without_any_image_it_says_what_to_do(found: Detections) -> None:
+    with pytest.raises(InvalidRequest, match=r"without its image: say which, as in found\.draw\('street\.jpg'\)"):
+        found.draw()
+
+
+def test_a_file_that_has_changed_its_size_is_named(tmp_path: Path, found: Detections) -> None:
+    path = tmp_path / "street.jpg"
+    Image.new("RGB", (320, 240)).save(path)
+    with pytest.raises(InvalidRequest, match=r"of 640x480 pixels, .*street\.jpg has 320x240"):
+        replace(found, image=path).draw()
+    path.unlink()
+    with pytest.raises(ImageUnreadable, match=r"street\.jpg"):
+        replace(found, image=path).draw()
+
+
+@pytest.mark.parametrize("channels", ["RGB", "BGR"])
+@pytest.mark.parametrize("layout", ["plain", "flipped", "column by column"])
+def test_an_array_is_drawn_as_the_picture_is(found: Detections, channels: Any, layout: str) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (480, 640, 3), np.uint8)
+    image = {
+        "plain": pixels,
+        "flipped": pixels[::-1, ::-1],
+        "column by column": np.asfortranarray(pixels),
+    }[layout]
+    before = image.copy()
+    drawn = draw_array(image, found, channels=channels)
+    assert (drawn.dtype, drawn.shape) == (np.uint8, (480, 640, 3))
+    assert drawn.flags.c_contiguous
+    assert drawn.flags.writeable
+    assert (drawn == np.asarray(found.draw(Image.fromarray(image if channels == "RGB" else image[..., ::-1])))).all()
+    assert (image == before).all()
+
+
+def test_an_array_of_another_size_or_kind_is_refused(found: Detections) -> None:
+    with pytest.raises(InvalidRequest, match="640x480 pixels, this one has 320x240"):
+        draw_array(grey(320, 240), found)
+    with pytest.raises(InvalidRequest, match="float"):
+        draw_array(grey(640, 480).astype(float), found)
+
+
+@pytest.mark.parametrize(
+    ("options", "labels", "text"),
+    [
+        ({}, 1, ("skirt", "0.90")),
+        ({"scores": False}, 1, ("skirt",)),
+        ({"labels": False}, 1, ("0.90",)),
+        ({"labels": False, "scores": False}, 0, None),
+    ],
+    ids=["both", "names", "scores", "boxes alone"],
+)
+def test_labels_and_scores_can_be_left_out(
+    places: list[Rectangle], options: dict[str, bool], labels: int, text: tuple[str, ...] | None
+) -> None:
+    drawn = detections(640, 480, [[100, 100, 400, 400]], name="skirt").draw(grey(640, 480), **options)  # type: ignore[arg-type]
+    assert len(places) == labels
+    assert changed(drawn)[250, 100]
+    if text:
+        size = Caption(text, font_size_px((640, 480))).size
+        assert (places[0].right - places[0].left, places[0].bottom - places[0].top) == size
+
+
+def test_lines_and_letters_of_a_size_that_is_asked_for(places: list[Rectangle]) -> None:
+    found = detections(640, 480, [[100, 100, 400, 400]])
+    drawn = np.asarray(found.draw(grey(640, 480), line_width_px=20, font_size_px=40))
+    assert (drawn[250, 100:120] == class_colour(0)).all()
+    assert (drawn[250, 130] == 128).all()
+    assert 40 <= places[0].bottom - places[0].top <= 80
+
+
+@pytest.mark.parametrize("option", ["line_width_px", "font_size_px"])
+def test_sizes_below_a_pixel_are_refused(option: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"{option} is at least 1, not 0"):
+        Style(**{option: 0})
+
+
+def test_a_class_has_one_colour_in_all_pictures(found: Detections) -> None:
+    alone = np.asarray(found[found.names == "skirt"].draw(grey(640, 480)))
+    together = np.asarray(found.draw(grey(640, 480)))
+    assert tuple(alone[120, 10]) == tuple(together[120, 10]) == class_colour(8)
+
+
+@given(
+    st.lists(st.tuples(*[st.floats(-50, 150, width=32)] * 4), max_size=4),
+    st.integers(1, 100),
+    st.integers(1, 100),
+    st.integers(1, 30),
+    st.integers(1, 30),
+)
+def test_boxes_of_any_kind_are_drawn_on_images_of_any_size(
+    boxes: list[tuple[float, ...]], width: int, height: int, line: int, font: int
+) -> None:
+    found = detections(width, height, [list(box) for box in boxes])
+    drawn = draw_array(grey(width, height), found, style=Style(line_width_px=line, font_size_px=font))
+    assert drawn.shape == (height, width, 3)
+    assert (drawn != 128).any() == bool(boxes)
+
+
+def test_what_lies_in_the_boxes(found: Detections) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (480, 640, 3), np.uint8)
+    crops = found.crops(pixels)
+    assert [crop.size for crop in crops] == [(100, 200), (200, 300), (90, 180)]
+    assert (np.asarray(crops[0]) == pixels[20:220, 10:110]).all()
+    assert [crop.size for crop in replace(found, image=pixels).crops()] == [crop.size for crop in crops]
+    assert [crop.size for crop in detections(9, 9, [[4, 4, 4, 4], [-3, -3, 0, 0]]).crops(grey(9, 9))] == [
+        (1, 1),
+        (1, 1),
+    ]
