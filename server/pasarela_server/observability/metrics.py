@@ -6,7 +6,7 @@ import asyncio
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -164,6 +164,9 @@ class Metrics:
         self._output = self._counter("nv_inference_compute_output_duration_us", "Time spent on outputs")
         self._pending = self._gauge("nv_inference_pending_request_count", "Requests that wait for an instance")
         self._load = self._gauge("nv_model_load_duration_secs", "Time that loading the version took")
+        self._quality = self._gauge(
+            "pasarela_model_map", "mAP at IoU 0.50:0.95, as measured when the version was published", "split"
+        )
         self._open = self._gauge("pasarela_open_requests", "Requests that are being answered")
         self._closed = self._counter("pasarela_batches_closed", "Batches that were executed, by why closed", "reason")
         self._by_instance = self._counter("pasarela_instance_batches", "Batches that an instance executed", "instance")
@@ -197,9 +200,11 @@ class Metrics:
         for listener in self._listeners:
             listener(record)
 
-    def loaded(self, model: str, version: int, seconds: float) -> None:
-        """Says how long loading a version took."""
+    def loaded(self, model: str, version: int, seconds: float, quality: Mapping[str, float]) -> None:
+        """Says how long loading a version took, and its mAP by split."""
         self._load.labels(model, str(version)).set(seconds)
+        for split, value in quality.items():
+            self._quality.labels(model, str(version), split).set(value)
 
     def executed(self, model: str, version: int, execution: ExecutionTimes) -> None:
         """Counts a batch that a version has executed."""

@@ -22,6 +22,7 @@ from pasarela_server.repository.lifecycle import ModelLifecycle
 from pasarela_server.repository.load import load_raw
 from pasarela_server.repository.load_detection import load_detection
 from pasarela_server.repository.load_suppression import load_suppression
+from pasarela_server.repository.manifest import read_quality
 from pasarela_server.repository.observer import NOBODY, Observer
 from pasarela_server.repository.pipeline import ImageLimits
 from pasarela_server.repository.readiness import IndexEntry, is_ready
@@ -276,7 +277,7 @@ class ModelManager:
         if mark_files(folder) != before:
             loaded.servable.close()
             raise FilesChanged("its files changed while they were loaded; it is tried again at the next look")
-        return loaded
+        return replace(loaded, quality=read_quality(folder))
 
     def _bring_up_one(self, found: ModelOnDisk) -> Look:
         """For the control: one model as it is found now; what failed before is tried again."""

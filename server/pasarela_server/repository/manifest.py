@@ -30,6 +30,21 @@ def read_checksums(folder: Path) -> Mapping[str, str] | str | None:
     return listed
 
 
+def read_quality(folder: Path) -> dict[str, float]:
+    """How well a version detects, as it was measured when it was published.
+
+    Returns:
+        By the name of a split (`val`, `test`), its mAP at IoU 0.50:0.95, from 0 to 1. Empty if there is no manifest or
+        it does not say: nothing depends on it.
+    """
+    try:
+        splits = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))["measured"]["splits"]
+        found = {str(split): float(figures["map50_95"]) for split, figures in splits.items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return {}
+    return {split: value for split, value in found.items() if 0 <= value <= 1}
+
+
 def find_fault(checksums: Mapping[str, str] | str | None, digests: Mapping[str, str]) -> str | None:
     """Why files are not those that the manifest lists; None if they are. Pure.
 

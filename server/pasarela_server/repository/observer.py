@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from pasarela_server.scheduling.execution import Execution
@@ -14,8 +15,8 @@ class Observer(Protocol):
         """A raw model's version has executed a batch; told before any request of it gets its answer."""
         ...
 
-    def loaded(self, model: str, version: int, seconds: float) -> None:
-        """A version has become READY; loading it took so long."""
+    def loaded(self, model: str, version: int, seconds: float, quality: Mapping[str, float]) -> None:
+        """A version has become READY; loading it took so long, and its manifest says how well it detects."""
         ...
 
     def forget(self, model: str, version: int) -> None:
@@ -29,7 +30,7 @@ class _Nobody:
     def executed(self, model: str, version: int, execution: Execution) -> None:
         """Nothing."""
 
-    def loaded(self, model: str, version: int, seconds: float) -> None:
+    def loaded(self, model: str, version: int, seconds: float, quality: Mapping[str, float]) -> None:
         """Nothing."""
 
     def forget(self, model: str, version: int) -> None:

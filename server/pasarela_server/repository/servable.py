@@ -5,8 +5,8 @@ from __future__ import annotations
 import enum
 import logging
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -107,6 +107,8 @@ class Loaded:
 
     servable: Servable
     decisions: tuple[str, ...]
+    quality: Mapping[str, float] = field(default_factory=dict)
+    """See `manifest.read_quality`."""
 
 
 class Handle:

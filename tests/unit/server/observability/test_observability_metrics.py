@@ -180,9 +180,11 @@ def test_listeners_are_told_of_every_request_that_has_ended():
 
 def test_queues_and_load_times_are_shown():
     metrics = Metrics()
-    metrics.loaded("m", 1, 2.5)
+    metrics.loaded("m", 1, 2.5, {"val": 0.5, "test": 0.25})
     text = metrics.exposition([("m", 1, 7), ("n", 2, 0)]).decode()
     assert 'nv_model_load_duration_secs{model="m",version="1"} 2.5' in text
+    assert 'pasarela_model_map{model="m",split="val",version="1"} 0.5' in text
+    assert 'pasarela_model_map{model="m",split="test",version="1"} 0.25' in text
     assert 'nv_inference_pending_request_count{model="m",version="1"} 7.0' in text
     assert 'nv_inference_pending_request_count{model="n",version="2"} 0.0' in text
     assert "nv_inference_pending_request_count{" not in metrics.exposition().decode(), "an unloaded model has no queue"
@@ -191,7 +193,7 @@ def test_queues_and_load_times_are_shown():
 def test_a_version_that_is_forgotten_leaves_nothing():
     metrics = Metrics()
     for version in (1, 2):
-        metrics.loaded("m", version, 1)
+        metrics.loaded("m", version, 1, {"test": 0.5})
         metrics.executed("m", version, Execution(1, 1, 1, 1, "idle", 0))
         with metrics.request("m", version) as outcome:
             outcome.timings = Timings(batch_size=1)
