@@ -11,7 +11,14 @@ from typing import NoReturn
 
 from pasarela_client.commands import WrongUsage, describe, detect, doctor, load, models, stats, top, unload
 from pasarela_client.commands.connection_flags import add_connection_flags
-from pasarela_client.errors import CertificateRefused, InvalidRequest, MissingExtra, PasarelaError, ServerUnreachable
+from pasarela_client.errors import (
+    CertificateRefused,
+    ExportFailed,
+    InvalidRequest,
+    MissingExtra,
+    PasarelaError,
+    ServerUnreachable,
+)
 
 _CUT_SHORT = (130, 141)
 """Exit codes after Ctrl-C, and after the reader of the output went away."""
@@ -37,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(f"{error}; start it with: make serve", 3)
     except (InvalidRequest, WrongUsage) as error:
         return _fail(str(error), 2)
-    except (PasarelaError, MissingExtra) as error:
+    except (PasarelaError, MissingExtra, ExportFailed) as error:
         return _fail(str(error), 1)
     except KeyboardInterrupt:
         return 130

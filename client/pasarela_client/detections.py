@@ -362,10 +362,9 @@ class Detections:
         """
         from pasarela_client.draw import Style, draw
 
-        if image is None:
-            image, channels = self._own_image(), self.channels
+        image, channels = self._what_to_draw_on(image, channels)
         style = Style(labels=labels, scores=scores, line_width_px=line_width_px, font_size_px=font_size_px)
-        return draw(image, self, channels=channels or "RGB", style=style)
+        return draw(image, self, channels=channels, style=style)
 
     def save(
         self, path: str | Path, image: ImageSource | None = None, *, channels: Channels | None = None, **style: Any
@@ -403,14 +402,14 @@ class Detections:
         """
         from pasarela_client.draw import crop
 
-        if image is None:
-            image, channels = self._own_image(), self.channels
-        return crop(image, self, channels=channels or "RGB")
+        image, channels = self._what_to_draw_on(image, channels)
+        return crop(image, self, channels=channels)
 
-    def _own_image(self) -> ImageSource:
-        if self.image is None:
+    def _what_to_draw_on(self, image: ImageSource | None, channels: Channels | None) -> tuple[ImageSource, Channels]:
+        image = self.image if image is None else image
+        if image is None:
             raise InvalidRequest("this result came without its image: say which, as in found.draw('street.jpg')")
-        return self.image
+        return image, channels or (self.channels if image is self.image else "RGB")
 
     def _identity(self) -> tuple[object, ...]:
         return (self.image_size, self.model, self.version, self.frame_index, self.origin, self.timestamp_s)

@@ -156,8 +156,11 @@ def test_a_file_that_is_no_image_is_named(tmp_path: Path, found: Detections) -> 
 def test_without_an_argument_the_result_draws_on_its_own_image(found: Detections) -> None:
     pixels = grey(640, 480)
     pixels[..., 0] = 30  # blue, in an array that says BGR
-    drawn = np.asarray(replace(found, image=pixels, channels="BGR").draw())
+    own = replace(found, image=pixels, channels="BGR")
+    drawn = np.asarray(own.draw())
     assert drawn[-1, -1].tolist() == [128, 128, 30]
+    assert (drawn == np.asarray(own.draw(pixels))).all()
+    assert (drawn != np.asarray(own.draw(pixels, channels="RGB"))).any()
     assert (drawn == np.asarray(found.draw(pixels, channels="BGR"))).all()
 
 
