@@ -27,7 +27,7 @@ def format_table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), in
     return "\n".join(indent + line.rstrip() for line in lines)
 
 
-def format_detections(path: Path, found: Detections, saved: Path | None = None) -> str:
+def format_detections(path: str | Path, found: Detections, saved: Path | None = None) -> str:
     """What was found on one image: a line for the image, one for the columns and one for each detection."""
     width, height = found.image_size
     title = f"{path}  {width}x{height}  {len(found)} found  {found.timings.total_ms:.0f} ms on the server"

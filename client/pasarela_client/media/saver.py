@@ -85,6 +85,10 @@ class Saver:
     def check(self, pictures: Sequence[Path], videos: Sequence[Path]) -> None:
         """Sees that nothing that is to be detected on would be overwritten.
 
+        Args:
+            pictures: The image files.
+            videos: The videos.
+
         Raises:
             InvalidRequest: Something would.
         """

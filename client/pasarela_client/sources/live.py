@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from pasarela_client.errors import MissingExtra, SourceUnreadable
 from pasarela_client.frame import Frame
@@ -34,6 +35,8 @@ class LiveCamera:
     """
 
     live = True
+    moving = True
+    paths: Sequence[Path] = ()
     count = None
 
     def __init__(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from pasarela_client.errors import SourceUnreadable
@@ -20,6 +21,16 @@ class Part(Protocol):
     @property
     def live(self) -> bool:
         """Whether frames come when they happen, and cannot wait."""
+        ...
+
+    @property
+    def moving(self) -> bool:
+        """Whether its frames follow each other in time, as those of a video or a camera do."""
+        ...
+
+    @property
+    def paths(self) -> Sequence[Path]:
+        """The image files that it consists of."""
         ...
 
     @property
@@ -67,6 +78,8 @@ class Quiet:
     """A part without a time and a size of its own, of which nothing can be damaged."""
 
     live = False
+    moving = False
+    paths: Sequence[Path] = ()
     fps: float | None = None
     size: tuple[int, int] | None = None
     damaged = 0

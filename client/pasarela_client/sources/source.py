@@ -82,7 +82,27 @@ class Source:
     @property
     def live(self) -> bool:
         """Whether frames come when they happen: who takes them too slowly should leave some out (`drop-oldest`)."""
-        return self._options.at_own_speed or any(part.live for part in self._known_parts)
+        return self._options.at_own_speed or self.has_cameras
+
+    @property
+    def has_cameras(self) -> bool:
+        """Whether there are frames that cannot be had a second time."""
+        return any(part.live for part in self._known_parts)
+
+    @property
+    def image_files(self) -> list[Path]:
+        """The files among its parts that are images; those that are named by what is piped in are not known."""
+        return [path for part in self._known_parts for path in part.paths]
+
+    @property
+    def moving(self) -> list[str]:
+        """The names of its videos and cameras; those that are named by what is piped in are not known."""
+        return [part.name for part in self._known_parts if part.moving]
+
+    @property
+    def only_image_files(self) -> bool:
+        """Whether it consists of image files and nothing else, all of which are known."""
+        return isinstance(self._parts, Sequence) and all(part.paths for part in self._parts)
 
     @property
     def count(self) -> int | None:

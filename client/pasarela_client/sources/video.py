@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pasarela_client.errors import SourceUnreadable
 from pasarela_client.frame import Frame
@@ -23,6 +24,8 @@ class RecordedVideo:
     """A video that has a beginning and an end. Its frames carry the time at which they are shown."""
 
     live = False
+    moving = True
+    paths: Sequence[Path] = ()
 
     def __init__(self, name: str, open_it: Callable[[], Opened], *, every: int = 1, rewindable: bool = True) -> None:
         """Prepares it; nothing is opened.

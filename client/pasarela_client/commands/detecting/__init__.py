@@ -1,0 +1,1 @@
+"""What `pasarela detect` is made of."""
