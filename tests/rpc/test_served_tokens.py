@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import secrets
 import threading
+from pathlib import Path
 
 import grpc
 import pytest
@@ -265,3 +266,27 @@ def test_tokens_over_tls(start_server, tmp_path, tokens_file):
             with pytest.raises(grpc.RpcError) as refused:
                 stub.ModelStatistics(pb.ModelStatisticsRequest())
             assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
+@pytest.mark.parametrize("fronts", [0, 2])
+def test_restricted_protocols_as_tritonserver_has_them(start_server, stubs_for, tmp_path, fronts, monkeypatch):
+    monkeypatch.setenv("PASARELA_GRPC_RESTRICTED_PROTOCOL", "health,inference:infer-key=infer-value,trace:admin=s3cret")
+    with start_server(tmp_path, "--allow-empty-repository", "--frontends", str(fronts)) as running:
+        assert "(restricted protocols), metrics on" in running.report
+        stubs = stubs_for(running.address)
+        right = (("triton-grpc-protocol-infer-key", "infer-value"),)
+        for method in ("ServerLive", "ModelInfer", "ModelStreamInfer", "Detect"):
+            for metadata in ((), (("triton-grpc-protocol-infer-key", "another"),), (("infer-key", "infer-value"),)):
+                assert outcome(stubs, method, metadata) == (
+                    grpc.StatusCode.UNAVAILABLE,
+                    "This protocol is restricted, expecting header 'triton-grpc-protocol-infer-key'",
+                )
+            assert "restricted" not in outcome(stubs, method, right)[1]
+        assert outcome(stubs, "ServerMetadata", ()) == (grpc.StatusCode.OK, ""), "it is not restricted"
+        assert "triton-grpc-protocol-admin" in outcome(stubs, "TraceSetting", right)[1]
+        assert "s3cret" not in running.log.read_text()
+        server = running.process.pid
+        children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+        assert len(children) == fronts
+        for pid in (server, *children):
+            assert b"s3cret" not in Path(f"/proc/{pid}/cmdline").read_bytes(), "others on this machine can read it"

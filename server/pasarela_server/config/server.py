@@ -13,6 +13,7 @@ from typing import Any
 
 from pasarela_server.config import values
 from pasarela_server.config.cores import available_cores
+from pasarela_server.config.restricted import PROTOCOLS, RestrictedProtocols, restricted_protocols
 
 ENVIRONMENT_PREFIX = "PASARELA_"
 DEFAULT_REPOSITORY = Path("model_repository")
@@ -31,9 +32,16 @@ def default_cache() -> Path | None:
     return home / ".cache" / "pasarela" if home.is_absolute() else None
 
 
-def _says(read: Callable[[str], Any], value: str, help_text: str) -> Mapping[str, Any]:
-    """What a field knows beside its type: how its text is read, what stands for the value in the help, the help."""
-    return {"read": read, "value": value, "help": help_text}
+def _says(read: Callable[[str], Any], value: str, help_text: str, *, secret: bool = False) -> Mapping[str, Any]:
+    """What a field knows beside its type.
+
+    Args:
+        read: Reads its text.
+        value: What stands for the value in the help.
+        help_text: The help.
+        secret: The text is shown to nobody.
+    """
+    return {"read": read, "value": value, "help": help_text, "secret": secret}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +139,17 @@ class ServerConfig:
             "PATH",
             "ask for a bearer token that this file holds: lines of groups and a token, as 'inference,observability "
             "TOKEN'; groups are inference, control, observability, all; health asks for none",
+        ),
+    )
+    grpc_restricted_protocol: tuple[RestrictedProtocols, ...] = field(
+        default=(),
+        metadata=_says(
+            restricted_protocols,
+            "PROTOCOLS:KEY=VALUE",
+            "as tritonserver's: calls of these protocols need the metadata triton-grpc-protocol-KEY with this value; "
+            f"may be given more than once; protocols are {', '.join(PROTOCOLS)}; on a command line every user of the "
+            "machine can read it, so prefer the variable, or --auth-tokens-file",
+            secret=True,
         ),
     )
     frontends: int | None = field(
@@ -305,4 +324,5 @@ def _read(setting: Field[Any], text: str, said_by: str) -> Any:
     try:
         return setting.metadata["read"](text)
     except ValueError as error:
-        raise InvalidSetting(f"{said_by}: {error}, got {text!r}") from None
+        got = "" if setting.metadata["secret"] else f", got {text!r}"
+        raise InvalidSetting(f"{said_by}: {error}{got}") from None

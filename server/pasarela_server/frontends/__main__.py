@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 
 from pasarela_server.frontends.front import run
-from pasarela_server.frontends.settings import FrontSettings
+from pasarela_server.frontends.settings import VARIABLE, FrontSettings
 from pasarela_server.observability.logging import configure_logging
 
 
@@ -16,8 +17,8 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     try:
-        settings = FrontSettings.from_text(sys.argv[1])
-    except (IndexError, ValueError):
+        settings = FrontSettings.from_text(os.environ.pop(VARIABLE, ""))
+    except ValueError:
         sys.stderr.write("this is a part of pasarela-server: start that, with --frontends\n")
         return 2
     configure_logging(settings.log_verbose)

@@ -1,4 +1,4 @@
-"""What a front is told when it is started: one JSON text on its command line."""
+"""What a front is told when it is started: one JSON text in its environment, which other users cannot read."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from typing import Any
 
 from pasarela_server.security.certificates import CertificateFiles
 from pasarela_server.security.settings import UNSECURED, SecuritySettings
+
+VARIABLE = "PASARELA_FRONT"
+"""Holds the text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +35,12 @@ class FrontSettings:
     security: SecuritySettings = UNSECURED
 
     def to_text(self) -> str:
-        """For the command line."""
+        """For the environment of its process."""
         return json.dumps(asdict(self), default=str)
 
     @classmethod
     def from_text(cls, text: str) -> FrontSettings:
-        """From the command line.
+        """From the environment.
 
         Raises:
             ValueError: The text is none that `to_text` has made.
@@ -52,7 +55,12 @@ class FrontSettings:
 def _security(said: Mapping[str, Any]) -> SecuritySettings:
     files = said["certificates"]
     certificates = None if files is None else CertificateFiles(**{name: _path(text) for name, text in files.items()})
-    return SecuritySettings(**{**said, "certificates": certificates, "tokens": _path(said["tokens"])})
+    read = {
+        "certificates": certificates,
+        "tokens": _path(said["tokens"]),
+        "restricted": {protocol: tuple(needed) for protocol, needed in said["restricted"].items()},
+    }
+    return SecuritySettings(**{**said, **read})
 
 
 def _path(text: str | None) -> Any:

@@ -22,7 +22,7 @@ from pasarela_server.frontends.channel import Channel
 from pasarela_server.frontends.link import CannotListen, Idle, Message, Quit, Ready, Stop
 from pasarela_server.frontends.memory import SharedMemory
 from pasarela_server.frontends.restart import RestartDelay
-from pasarela_server.frontends.settings import FrontSettings
+from pasarela_server.frontends.settings import VARIABLE, FrontSettings
 from pasarela_server.rpc.address import hold_port
 from pasarela_server.security.settings import UNSECURED, SecuritySettings
 
@@ -210,9 +210,11 @@ class Fronts:
                 log_verbose=options.log_verbose,
                 security=options.security,
             )
-            command = (sys.executable, "-m", "pasarela_server.frontends", settings.to_text())
             process = await asyncio.create_subprocess_exec(
-                *command, stdin=asyncio.subprocess.DEVNULL, pass_fds=(theirs.fileno(), arena)
+                *(sys.executable, "-m", "pasarela_server.frontends"),
+                stdin=asyncio.subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(), arena),
+                env=os.environ | {VARIABLE: settings.to_text()},
             )
             return await self._attach(index, process, ours, arena)
         finally:

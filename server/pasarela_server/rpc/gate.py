@@ -10,11 +10,9 @@ from typing_extensions import override
 
 from pasarela_proto import inference_pb2 as pb
 from pasarela_server.rpc.groups import EVERYBODY, LOG_SETTINGS, TRACE_SETTING, callers
-from pasarela_server.rpc.refusals import Refusals
+from pasarela_server.rpc.refusals import Context, Handler, Refusals
 from pasarela_server.security.tokens import Group, Tokens
 
-Context = grpc.aio.ServicerContext[Any, Any]
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Settings: TypeAlias = "pb.TraceSettingRequest | pb.LogSettingsRequest"
 
 _SCHEME = "bearer"
@@ -52,25 +50,17 @@ class Gate(grpc.GenericRpcHandler):
             return handler
         given = _bearer_tokens(handler_call_details.invocation_metadata)
         if len(given) != 1:
-            return self._refusing("no token" if not given else "several tokens", path, *_unauthenticated(len(given)))
+            return self._refusals.refusing(
+                "no token" if not given else "several tokens", path, *_unauthenticated(len(given))
+            )
         allowed = self._tokens().allowed(given[0])
         if not allowed:
             told = "this server does not know the token of the call"
-            return self._refusing("an unknown token", path, grpc.StatusCode.UNAUTHENTICATED, told)
+            return self._refusals.refusing("an unknown token", path, grpc.StatusCode.UNAUTHENTICATED, told)
         if not allowed & needed:
-            return self._refusing("a token for other calls", path, *_denied(path, allowed, needed))
+            return self._refusals.refusing("a token for other calls", path, *_denied(path, allowed, needed))
         if path in _SETTINGS and Group.CONTROL not in allowed:
             return self._reading_only(path, handler, allowed)
-        return handler
-
-    def _refusing(self, kind: str, path: str, code: grpc.StatusCode, message: str) -> Handler:
-        """A handler for any kind of call: it ends the call at once, whatever the client still writes."""
-
-        async def refuse(requests: Any, context: Context) -> None:  # noqa: ARG001 - read by nobody
-            self._refusals.note(kind, path, context.peer())
-            await context.abort(code, message)
-
-        handler: Handler = grpc.stream_stream_rpc_method_handler(refuse)
         return handler
 
     def _reading_only(self, path: str, handler: Any, allowed: frozenset[Group]) -> Handler:

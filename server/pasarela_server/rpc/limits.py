@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import grpc
 from typing_extensions import override
 
 from pasarela_server.rpc.groups import EVERYBODY, callers
-from pasarela_server.rpc.refusals import Refusals
-
-Context = grpc.aio.ServicerContext[Any, Any]
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+from pasarela_server.rpc.refusals import Context, Handler, Refusals
 
 
 def client_of(peer: str) -> str:

@@ -15,6 +15,7 @@ from pasarela_server.repository.poll import Poller
 from pasarela_server.rpc.gate import Gate
 from pasarela_server.rpc.limits import Limited
 from pasarela_server.rpc.refusals import Refusals
+from pasarela_server.rpc.restrictions import Restrictions
 from pasarela_server.rpc.tls import server_credentials
 from pasarela_server.security.certificates import KEY_FLAG, CertificateFiles, Certificates, load_certificates
 from pasarela_server.security.files import warn_if_open
@@ -71,6 +72,8 @@ class Protection:
         settings, tokens, refusals = self.settings, self._tokens, Refusals()
         if settings.max_client_calls or settings.max_client_streams:
             handlers = (Limited(handlers, settings.max_client_calls, settings.max_client_streams, refusals),)
+        if settings.restricted:
+            handlers = (Restrictions(handlers, settings.restricted, refusals),)
         if tokens is not None:
             handlers = (Gate(handlers, lambda: tokens.current, refusals),)
         return tuple(handlers)
@@ -83,6 +86,8 @@ class Protection:
             parts.append("TLS" if certificates.roots is None else "mutual TLS")
         if self.settings.tokens is not None:
             parts.append("tokens")
+        if self.settings.restricted:
+            parts.append("restricted protocols")
         return " and ".join(parts)
 
     def look(self) -> None:
@@ -119,11 +124,15 @@ def protect(config: ServerConfig) -> Protection:
         _log.warning("certificates are given, and gRPC speaks plain text: --grpc-use-ssl would use them")
     if config.grpc_root_cert and not mutual:
         _log.warning("--grpc-root-cert is not used: --grpc-use-ssl-mutual would ask clients for a certificate")
-    if config.auth_tokens_file and certificates is None:
+    if (config.auth_tokens_file or config.grpc_restricted_protocol) and certificates is None:
         _log.warning("tokens travel in plain text, for anybody on the way to read; --grpc-use-ssl hides them")
     return Protection(
         SecuritySettings(
-            certificates, config.auth_tokens_file, config.max_requests_per_client, config.max_streams_per_client
+            certificates,
+            config.auth_tokens_file,
+            {name: (each.key, each.value) for each in config.grpc_restricted_protocol for name in each.protocols},
+            config.max_requests_per_client,
+            config.max_streams_per_client,
         )
     )
 

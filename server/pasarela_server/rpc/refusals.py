@@ -1,10 +1,16 @@
-"""What the log tells of calls that were turned away at the door: a line a minute, however many there are."""
+"""Calls that are turned away at the door, and what the log tells of them: a line a minute, however many there are."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import grpc
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 _log = logging.getLogger("pasarela_server.security")
 
@@ -36,3 +42,20 @@ class Refusals:
         since = f"; so were {more} calls since the last such line" if more else ""
         _log.warning("%s from %s was turned away: %s%s", path, peer, kind, since)
         self._told_s[kind] = now_s
+
+    def refusing(self, kind: str, path: str, code: grpc.StatusCode, message: str) -> Handler:
+        """A handler for a call of any kind: it ends the call at once, whatever the client still writes.
+
+        Args:
+            kind: As in `note`.
+            path: The method.
+            code: What the client is told.
+            message: What the client is told.
+        """
+
+        async def refuse(requests: Any, context: Context) -> None:  # noqa: ARG001 - read by nobody
+            self.note(kind, path, context.peer())
+            await context.abort(code, message)
+
+        handler: Handler = grpc.stream_stream_rpc_method_handler(refuse)
+        return handler

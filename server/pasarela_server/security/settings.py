@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pasarela_server.security.certificates import CertificateFiles
@@ -16,6 +17,8 @@ class SecuritySettings:
     """TLS; None speaks plain text."""
     tokens: Path | None = None
     """Bearer tokens; None asks for none."""
+    restricted: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
+    """Key and value that Triton's restricted protocols need, by protocol."""
     max_client_calls: int = 0
     """That one client may have open, streams among them; 0: any number."""
     max_client_streams: int = 0

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from pasarela_server.frontends.settings import VARIABLE
 from pasarela_server.frontends.supervise import FrontOptions, Fronts, FrontsUnavailable
 from pasarela_server.rpc.address import PortUnavailable
 
@@ -23,10 +24,17 @@ def test_a_front_loads_no_framework():
     assert ended.stdout.strip() == ""
 
 
-@pytest.mark.parametrize("arguments", [[], ["{}"], ["--help"]], ids=["nothing", "no settings", "help"])
-def test_a_person_who_starts_a_front_is_told_what_to_do(arguments):
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [
+        pytest.param([], {}, id="nothing"),
+        pytest.param(["--help"], {}, id="help"),
+        pytest.param([], {VARIABLE: "{}"}, id="no settings"),
+    ],
+)
+def test_a_person_who_starts_a_front_is_told_what_to_do(arguments, environment):
     command = [sys.executable, "-m", "pasarela_server.frontends", *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | environment)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.strip() == "this is a part of pasarela-server: start that, with --frontends"
 

@@ -51,7 +51,9 @@ def test_the_delay_doubles_up_to_a_limit_and_begins_anew_after_a_long_life():
     assert delay.after(1.0) == 0.2
 
 
-SECURED = SecuritySettings(CertificateFiles(Path("c"), Path("k"), Path("r")), Path("t"), 3, 2)
+SECURED = SecuritySettings(
+    CertificateFiles(Path("c"), Path("k"), Path("r")), Path("t"), {"trace": ("key", "value")}, 3, 2
+)
 
 
 @pytest.mark.parametrize(
