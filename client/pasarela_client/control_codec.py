@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -135,9 +134,6 @@ def _decode_specs(tensors: Iterable[pb.ModelMetadataResponse.TensorMetadata]) ->
 
 
 def _decode_labels(text: str) -> dict[str, int]:
-    """Labels as the configuration's parameter holds them; anything else gives none."""
-    try:
-        labels = json.loads(text or "{}")
-        return {str(label): int(version) for label, version in labels.items()}
-    except (ValueError, TypeError, AttributeError):
-        return {}
+    """Labels out of `stable=1, canary=2`, as the configuration's parameter holds them; what is no such pair is none."""
+    pairs = (pair.strip().partition("=") for pair in text.split(","))
+    return {label: int(version) for label, _, version in pairs if label and version.isdecimal()}

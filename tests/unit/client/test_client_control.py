@@ -138,16 +138,16 @@ def test_a_description_holds_what_the_configuration_says(call: Call, url: str, t
     config.dynamic_batching.preferred_batch_size.append(4)
     config.instance_group.add(count=2, kind="KIND_GPU", gpus=[0, 1])
     config.instance_group.add(count=1, kind="KIND_CPU")
-    config.parameters["version_labels"].string_value = '{"stable": 2}'
+    config.parameters["version_labels"].string_value = "canary=10, stable=2"
     config.parameters["metadata"].string_value = "{'names': ['hat']}"
     found = call(url, "describe", "m")
     assert found.batching == Batching(delay_us=500, preferred=(4,))
     assert found.instances == (InstanceGroup(4, "GPU", (0, 1)), InstanceGroup(1, "CPU"))
     assert (found.instance_count, found.max_batch_size) == (5, 8)
-    assert (found.labels, found.class_names) == ({"stable": 2}, {0: "hat"})
+    assert (found.labels, found.class_names) == ({"stable": 2, "canary": 10}, {0: "hat"})
 
 
-@pytest.mark.parametrize("labels", ["", "[1]", "not json", '{"stable": "two"}', "5"])
+@pytest.mark.parametrize("labels", ["", "stable", "=1", "stable=two", '{"stable": 1}', ",,"])
 def test_labels_that_are_none(call: Call, url: str, told: Told, labels: str) -> None:
     told.config.config.parameters["version_labels"].string_value = labels
     assert call(url, "describe", "m").labels == {}
