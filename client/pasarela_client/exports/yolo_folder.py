@@ -46,6 +46,8 @@ class YoloExport(Export):
         self._folder = target.partial
         self._names = ClassNames(names)
         self._scores = scores
+        self._repeated: dict[str, int] = {}
+        """The last number of each stem that came again."""
 
     def _add_found(self, found: Detections) -> None:
         self._names.note(found)
@@ -71,12 +73,15 @@ class YoloExport(Export):
 
     def _open_unused(self, stem: str) -> IO[bytes]:
         """A name that comes again, from another folder, is numbered. The folder itself knows which are taken."""
-        for number in itertools.count(1):
+        for number in itertools.count(self._repeated.get(stem, 0) + 1):
             name = f"{stem}.txt" if number == 1 else f"{stem}-{number}.txt"
             if name.casefold() == CLASSES_FILE:
                 continue
             try:
-                return (self._folder / name).open("xb")
+                file = (self._folder / name).open("xb")
             except FileExistsError:
                 continue
+            if number > 1:
+                self._repeated[stem] = number
+            return file
         raise AssertionError
