@@ -35,6 +35,8 @@ class Tile:
     """better, worse or moved, where the change is beyond the noise."""
     found: bool = False
     """Whether the run was made to find it."""
+    is_word: bool = False
+    """Whether its value is a name and no number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ class Table:
     rows: Sequence[Row]
     words: frozenset[int] = frozenset()
     """Columns of sentences: they stand left and may be broken."""
+    broken: bool = False
+    """Whether every cell may be broken: a column is one thing, with figures and words below each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,8 @@ class Section:
     meter: Meter | None = None
     stack_label: str = ""
     stack: Sequence[Part] = ()
+    bars: Sequence[Part] = ()
+    """A bar for each, one below the other."""
     charts: Sequence[Chart] = ()
     single: bool = False
     """Whether each chart takes the whole width."""
