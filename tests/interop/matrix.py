@@ -55,6 +55,10 @@ FEATURES = (
     "trace settings",
     "system shared memory",
     "CUDA shared memory",
+    "TLS",
+    "mutual TLS",
+    "bearer tokens",
+    "restricted protocols",
 )
 """Rows of the table, in their order."""
 

@@ -11,9 +11,9 @@ import tritonclient.grpc.aio
 class Client:
     """Waits for what the asyncio client returns, and gives what the blocking one returns."""
 
-    def __init__(self, flavour: str, address: str) -> None:
+    def __init__(self, flavour: str, address: str, **options: Any) -> None:
         module = {"tritonclient.grpc": tritonclient.grpc, "tritonclient.grpc.aio": tritonclient.grpc.aio}[flavour]
-        self._client = module.InferenceServerClient(address)
+        self._client = module.InferenceServerClient(address, **options)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         async def call(*arguments: Any, **options: Any) -> Any:
