@@ -11,9 +11,10 @@
 `pasarela_client.models` tells what a server has; `pasarela_client.errors` draws the tree of errors.
 """
 
+from pasarela_client.aio.detector import AsyncDetector
+from pasarela_client.aio.stream import AsyncDetectionStream
 from pasarela_client.connection import Connection, Tls
 from pasarela_client.detections import Detection, Detections, FrameError
-from pasarela_client.detector import Detector
 from pasarela_client.errors import (
     AccessDenied,
     BackendFailure,
@@ -42,16 +43,22 @@ from pasarela_client.errors import (
 )
 from pasarela_client.frame import Frame
 from pasarela_client.retry import Retry
+from pasarela_client.streaming.counts import StreamCounts
+from pasarela_client.sync.detector import Detector
+from pasarela_client.sync.stream import DetectionStream
 from pasarela_client.timings import Timings
 
 __all__ = [
     "AccessDenied",
+    "AsyncDetectionStream",
+    "AsyncDetector",
     "BackendFailure",
     "BackendMissing",
     "CertificateRefused",
     "Connection",
     "DeadlineExpired",
     "Detection",
+    "DetectionStream",
     "Detections",
     "Detector",
     "ExportFailed",
@@ -75,6 +82,7 @@ __all__ = [
     "ServerStopping",
     "ServerUnreachable",
     "SourceUnreadable",
+    "StreamCounts",
     "Timings",
     "Tls",
     "Unsupported",

@@ -8,9 +8,10 @@ import grpc
 import numpy as np
 
 from pasarela_client.detections import Detections, FrameError
-from pasarela_client.errors import ServerFailure, from_status
+from pasarela_client.errors import PasarelaError, ServerFailure, from_status
 from pasarela_client.frame import Frame
 from pasarela_client.options import DetectOptions
+from pasarela_client.streaming.results import failed
 from pasarela_client.timings import STAGES, Timings
 from pasarela_proto import detection_pb2 as pb
 
@@ -59,13 +60,9 @@ def encode_request(
     )
 
 
-def encode_frame(
-    frame_index: int, image: pb.Image, options: DetectOptions, *, model: str, version: str = ""
-) -> pb.StreamDetectRequest:
+def encode_frame(frame_index: int, request: pb.DetectRequest) -> pb.StreamDetectRequest:
     """The request for one frame, complete in itself: a frame left out before it changes nothing."""
-    return pb.StreamDetectRequest(
-        frame_index=frame_index, request=encode_request(image, options, model=model, version=version)
-    )
+    return pb.StreamDetectRequest(frame_index=frame_index, request=request)
 
 
 def decode_response(
@@ -102,6 +99,7 @@ def decode_response(
             timestamp_s=frame.timestamp_s if frame else None,
             image=frame.image if frame else None,
             request_id=response.id,
+            channels=frame.channels if frame else "RGB",
         )
     except ValueError as error:
         raise ServerFailure(
@@ -110,21 +108,41 @@ def decode_response(
 
 
 def decode_frame(
-    response: pb.StreamDetectResponse, *, url: str, model: str, begun_ns: int | None = None
+    response: pb.StreamDetectResponse,
+    frame: Frame,
+    *,
+    url: str,
+    model: str,
+    request_id: str = "",
+    begun_ns: int | None = None,
 ) -> Detections | FrameError:
     """The answer to one frame: its detections, or the error that stands in their place.
 
-    Raises:
-        ServerFailure: The answer holds neither, or its lists have different lengths.
+    An answer that makes no sense is the error of its frame.
+
+    Args:
+        response: The answer.
+        frame: What was detected on.
+        url: Who answered, for errors.
+        model: The model that was asked, for errors.
+        request_id: How the frame's request is called, for errors.
+        begun_ns: As in `decode_response`.
     """
+    index = response.frame_index
+    error: PasarelaError
     match response.WhichOneof("result"):
         case "response":
-            return decode_response(response.response, frame_index=response.frame_index, begun_ns=begun_ns)
+            try:
+                return decode_response(response.response, frame_index=index, begun_ns=begun_ns, frame=frame)
+            except ServerFailure as failure:
+                error = failure
         case "error":
             status = _STATUS.get(response.error.code, grpc.StatusCode.UNKNOWN)
-            return FrameError(response.frame_index, from_status(status, response.error.message, url=url, model=model))
+            told = response.error
+            error = from_status(status, told.message, url=url, model=model, request_id=request_id, kind=told.kind)
         case _:
-            raise ServerFailure(f"frame {response.frame_index} was answered with nothing", model=model)
+            error = ServerFailure(f"frame {index} was answered with nothing", model=model, request_id=request_id)
+    return failed(error, index, frame)
 
 
 def _decode_timings(timings: pb.Timings, begun_ns: int | None) -> Timings:

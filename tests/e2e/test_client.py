@@ -83,7 +83,7 @@ def test_twenty_frames_come_back_in_order_and_as_single_images_do(server: Any, p
     height, width, _ = pixels.shape
     frames = [np.roll(pixels, shift=index * width // 40, axis=1) for index in range(20)]
     with Detector(server.address) as detector:
-        streamed = list(detector.stream(frames, window=6, confidence=ANYTHING, max_detections=3))
+        streamed = list(detector.detect_stream(frames, window=6, confidence=ANYTHING, max_detections=3))
         alone = detector.detect(frames[13], confidence=ANYTHING, max_detections=3)
     assert [result.frame_index for result in streamed] == list(range(20))
     thirteenth = streamed[13]
@@ -95,7 +95,7 @@ def test_twenty_frames_come_back_in_order_and_as_single_images_do(server: Any, p
 def test_a_bad_frame_does_not_end_the_stream(server: Any, sample_image: Path) -> None:
     content = sample_image.read_bytes()
     with Detector(server.address) as detector:
-        results = list(detector.stream([content, b"text", content[: len(content) // 3], b"\xff", content]))
+        results = list(detector.detect_stream([content, b"text", content[: len(content) // 3], b"\xff", content]))
     assert isinstance(results[0], Detections)
     assert isinstance(results[4], Detections)
     for broken in (results[1], results[3]):
@@ -107,7 +107,7 @@ def test_leaving_a_stream_leaves_the_server_well(server: Any, sample_image: Path
     content = sample_image.read_bytes()
     with Detector(server.address) as detector:
         for _ in range(5):
-            for _result in detector.stream(itertools.repeat(content)):
+            for _result in detector.detect_stream(itertools.repeat(content)):
                 break
         assert detector.detect(content).image_size == size_of(sample_image)
 
@@ -117,7 +117,7 @@ def test_what_the_server_does_not_have(server: Any, sample_image: Path, model: s
     with Detector(server.address, model, version=version) as detector:
         with pytest.raises(ModelNotFound) as raised:
             detector.detect(sample_image)
-        (result,) = detector.stream([sample_image])
+        (result,) = detector.detect_stream([sample_image])
     assert (version or model) in str(raised.value)
     assert isinstance(result, FrameError)
     assert isinstance(result.error, ModelNotFound)
@@ -127,7 +127,7 @@ def test_a_server_that_dies_in_the_middle_of_a_stream(
     start_server: Callable[..., Any], repository: Path, sample_image: Path
 ) -> None:
     with start_server(repository) as server, Detector(server.address) as detector:
-        results = detector.stream(itertools.repeat(sample_image.read_bytes()))
+        results = detector.detect_stream(itertools.repeat(sample_image.read_bytes()))
         next(results)
         server.stop(signal.SIGKILL)
         with pytest.raises(ServerUnreachable, match=server.address):

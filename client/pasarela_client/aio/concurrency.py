@@ -8,6 +8,7 @@ being cancelled: a thread cannot be.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, TypeVar, cast
@@ -22,6 +23,9 @@ Channel = grpc.aio.Channel
 AnyIterable = AsyncIterable[T] | Iterable[T]
 """What a caller may hand over to be iterated."""
 _END: Final = object()
+_SENT_TOO_LATE: Final = "Internal error from Core"
+_STATUS_S: Final = 1.0
+"""How long after that the status of the call may take to arrive."""
 
 
 def insecure_channel(target: str, options: Sequence[tuple[str, Any]]) -> Channel:
@@ -57,6 +61,70 @@ async def ask_service(method: Callable[..., Any], request: object, scope: Scope 
     finally:
         if scope is not None:
             scope.release(call)
+
+
+class StreamCall:
+    """An RPC that takes and gives many messages. What it raises is as of `ask_service`."""
+
+    def __init__(self, method: Callable[..., Any], requests: object, **options: Any) -> None:
+        """Begins it.
+
+        Args:
+            method: The stub's.
+            requests: What is iterated for messages; it keeps its exceptions to itself.
+            **options: As the method takes them.
+        """
+        self._status: grpc.aio.AioRpcError | None = None
+        self._status_came = asyncio.Event()
+        self._call = method(requests, **options)
+        self._call.add_done_callback(self._note_status)
+        self._answers = aiter(self._call)  # `Call.read` would forget answers that came before the end was read
+
+    def cancel(self) -> None:
+        """Gives it up; harmless when it is over."""
+        self._call.cancel()
+
+    async def read(self) -> Any:
+        """The next answer; None at the end."""
+        try:
+            return await anext(self._answers, None)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not self._call.done() or (task is not None and task.cancelling()):
+                raise
+            raise _call_cancelled() from None
+        except grpc.aio.AioRpcError as error:
+            if not _was_sent_too_late(error):
+                raise
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._status_came.wait(), _STATUS_S)
+            raise self._status or error from None
+
+    def _note_status(self, call: Any) -> None:
+        # gRPC replaces the server's status by one of its own where a message was still on its way when the call ended.
+        status = grpc.aio.AioRpcError(
+            _at_once(call.code()),
+            _at_once(call.initial_metadata()),
+            _at_once(call.trailing_metadata()),
+            _at_once(call.details()),
+        )
+        if not _was_sent_too_late(status):
+            self._status = status
+            self._status_came.set()
+
+
+def _at_once(coroutine: Any) -> Any:
+    """What a coroutine returns that has nothing to wait for."""
+    try:
+        coroutine.send(None)
+    except StopIteration as returned:
+        return returned.value
+    coroutine.close()
+    raise RuntimeError("the call is over, and has not all of its status")
+
+
+def _was_sent_too_late(error: grpc.aio.AioRpcError) -> bool:
+    return error.code() is grpc.StatusCode.INTERNAL and error.details() == _SENT_TOO_LATE
 
 
 def _call_cancelled() -> grpc.RpcError:
@@ -98,6 +166,13 @@ class Condition:
     def notify_all(self) -> None:
         """Wakes all who wait; the caller holds the lock."""
         self._condition.notify_all()
+
+    def look(self, function: Callable[[], T]) -> T:
+        """What the function says of what is guarded, which does not change meanwhile."""
+        return function()
+
+    def wake(self) -> None:
+        """Wakes threads from anywhere, as garbage collection is; tasks are cancelled instead."""
 
 
 class Task:

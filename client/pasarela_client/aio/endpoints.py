@@ -107,6 +107,10 @@ class AsyncEndpoints(Generic[S]):
     def __len__(self) -> int:
         return len(self._addresses)
 
+    def is_secure(self, endpoint: Endpoint[S]) -> bool:
+        """Whether its address asked for TLS."""
+        return self._addresses[endpoint.index].secure
+
     async def close(self) -> None:
         """Closes the connections. Calls that are under way end with `RequestCancelled`."""
         self._closed = True
@@ -232,6 +236,10 @@ class AsyncEndpoints(Generic[S]):
             if not self._endpoints:
                 self._endpoints = tuple(self._open_all())
         return self._endpoints[self._rotation.pick(tried)]
+
+    def others_are_well(self) -> bool:
+        """Whether there is a server that is not left out."""
+        return self._rotation.untried(())
 
     def report(self, endpoint: Endpoint[S], error: PasarelaError | None = None) -> None:
         """Takes note of how an endpoint did: of an answer, whatever it said, or of none."""

@@ -13,7 +13,6 @@ from pasarela_client.commands.bars import format_timings
 from pasarela_client.commands.paths import NothingFound, expand, unused_names
 from pasarela_client.commands.tables import format_detections
 from pasarela_client.detections import Detections
-from pasarela_client.detector import Detector
 from pasarela_client.errors import (
     ImageUnreadable,
     InvalidModel,
@@ -22,6 +21,7 @@ from pasarela_client.errors import (
     PasarelaError,
     Unsupported,
 )
+from pasarela_client.sync.detector import Detector
 
 _CONCERNS_ALL: Final = (ModelNotFound, ModelUnavailable, InvalidModel, Unsupported)
 """What is wrong with one image because of the model is wrong with all of them."""
@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     with Detector(
         arguments.url, arguments.model, version=arguments.model_version, timeout_s=arguments.timeout
     ) as detector:
-        results = detector.stream(
+        results = detector.detect_stream(
             paths,
             window=arguments.window,
             confidence=arguments.conf,

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pasarela_client.detector import Detector
 from pasarela_client.doctor.asking import AskedServer, read_traffic
 from pasarela_client.doctor.diagnosis import diagnose
 from pasarela_client.doctor.facts import Facts, Probes, Setup
@@ -16,6 +15,7 @@ from pasarela_client.doctor.probing import Shapes, any_picture, probe, tensor_re
 from pasarela_client.doctor.readiness import judge_states
 from pasarela_client.errors import InvalidModel, InvalidRequest, ModelNotFound, ModelUnavailable
 from pasarela_client.images import read_image
+from pasarela_client.sync.detector import Detector
 
 
 @dataclass(frozen=True, slots=True)

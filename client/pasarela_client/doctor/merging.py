@@ -92,7 +92,7 @@ def never_two_waiting(facts: Facts) -> Finding | None:
         f"a batch has {executed.mean_batch:.1f} rows; {facts.concurrency:.1f} requests are in the server at a time, "
         f"for {_instances(runs)}",
         "there is never a second request waiting that could share a batch",
-        f"send more at a time: more clients, or a stream (`detector.stream(images, window=16)`).{fewer}",
+        f"send more at a time: more clients, or a stream (`detector.detect_stream(images, window=16)`).{fewer}",
     )
 
 

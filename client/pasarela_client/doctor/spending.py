@@ -233,7 +233,7 @@ def instances_idle(facts: Facts) -> Finding | None:
         f"{facts.busy:.0%} of the time",
         "a client that waits for each answer before it sends the next has one request under way; several get more out "
         "of the same cores",
-        "send several at a time: more clients, or a stream (`detector.stream(images, window=8)`)",
+        "send several at a time: more clients, or a stream (`detector.detect_stream(images, window=8)`)",
     )
 
 

@@ -41,6 +41,22 @@ def ask_service(method: Callable[..., Any], request: object, scope: Scope | None
         scope.release(future)
 
 
+class StreamCall:
+    """An RPC that takes and gives many messages. What it raises is gRPC's."""
+
+    def __init__(self, method: Callable[..., Any], requests: object, **options: Any) -> None:
+        """Begins it; gRPC iterates the requests on a thread of its own."""
+        self._call = method(requests, **options)
+
+    def cancel(self) -> None:
+        """Gives it up; harmless when it is over."""
+        self._call.cancel()
+
+    def read(self) -> Any:
+        """The next answer; None at the end."""
+        return next(self._call, None)
+
+
 class _CallCancelled(grpc.RpcError):
     """A call that its scope gave up."""
 
@@ -68,7 +84,8 @@ class Condition:
     """A lock, and a place to wait for a change of what it guards."""
 
     def __init__(self) -> None:
-        self._condition = threading.Condition(threading.Lock())
+        # Reentrant, because garbage collection may call `wake` on a thread that holds the lock.
+        self._condition = threading.Condition(threading.RLock())
 
     def __enter__(self) -> None:
         self._condition.acquire()
@@ -83,6 +100,16 @@ class Condition:
     def notify_all(self) -> None:
         """Wakes all who wait; the caller holds the lock."""
         self._condition.notify_all()
+
+    def look(self, function: Callable[[], T]) -> T:
+        """What the function says of what is guarded, which does not change meanwhile."""
+        with self._condition:
+            return function()
+
+    def wake(self) -> None:
+        """Wakes all who wait, from anywhere, as garbage collection is."""
+        with self._condition:
+            self._condition.notify_all()
 
 
 class Task:

@@ -68,6 +68,8 @@ def test_json_lines_hold_everything(detect: Run, photos: Path, capsys: pytest.Ca
     captured = capsys.readouterr()
     assert json.loads(captured.out) == {
         "image": str(photos / "a.jpg"),
+        "frame_index": 0,
+        "origin": str(photos / "a.jpg"),
         "model": "garments",
         "version": "3",
         "width": 640,

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pasarela_client import Detection, Detections, FrameError, ModelNotFound, ServerFailure
+from pasarela_client import Detection, Detections, Frame, FrameError, ModelNotFound, ServerFailure
 from pasarela_client.codec import decode_frame, decode_response
 from pasarela_proto import detection_pb2 as pb
 
@@ -43,21 +43,32 @@ def test_an_answer_that_makes_no_sense_is_the_servers_fault(lists: pb.Detections
 
 def test_the_error_of_a_frame_is_a_value() -> None:
     frame = pb.StreamDetectResponse(frame_index=7, error=pb.FrameError(code=5, message="no model 'x'"))
-    result = decode_frame(frame, url="there:1", model="x")
+    result = decode_frame(frame, Frame(b"jpeg", "a.jpg"), url="there:1", model="x")
     assert isinstance(result, FrameError)
     assert (result.frame_index, type(result.error), str(result.error)) == (7, ModelNotFound, "no model 'x'")
+    assert (result.origin, result.image) == ("a.jpg", b"jpeg")
 
 
 def test_a_code_that_nobody_knows_is_a_failure() -> None:
     frame = pb.StreamDetectResponse(error=pb.FrameError(code=99, message="odd"))
-    result = decode_frame(frame, url="there:1", model="x")
+    result = decode_frame(frame, Frame(b"jpeg", "a.jpg"), url="there:1", model="x")
     assert isinstance(result, FrameError)
     assert type(result.error) is ServerFailure
 
 
 def test_a_frame_answered_with_nothing_is_a_failure() -> None:
-    with pytest.raises(ServerFailure, match="frame 3"):
-        decode_frame(pb.StreamDetectResponse(frame_index=3), url="there:1", model="x")
+    result = decode_frame(pb.StreamDetectResponse(frame_index=3), Frame(b"jpeg"), url="there:1", model="x")
+    assert isinstance(result, FrameError)
+    assert isinstance(result.error, ServerFailure)
+    assert "frame 3" in str(result.error)
+
+
+def test_an_answer_to_a_frame_whose_lists_disagree_is_its_failure() -> None:
+    nonsense = pb.DetectResponse(detections=pb.Detections(scores=[0.5]))
+    answer = pb.StreamDetectResponse(frame_index=3, response=nonsense)
+    result = decode_frame(answer, Frame(b"jpeg"), url="there:1", model="x")
+    assert isinstance(result, FrameError)
+    assert isinstance(result.error, ServerFailure)
 
 
 def test_iteration_and_negative_index(found: Detections) -> None:

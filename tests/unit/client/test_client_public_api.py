@@ -9,11 +9,10 @@ from pasarela_client import errors
 
 def test_the_public_names() -> None:
     kinds = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
-    assert (
-        set(pasarela_client.__all__)
-        == {"Connection", "Detection", "Detections", "Detector", "Frame", "FrameError", "Retry", "Timings", "Tls"}
-        | kinds
-    )
+    clients = {"AsyncDetectionStream", "AsyncDetector", "DetectionStream", "Detector"}
+    settings = {"Connection", "Retry", "Tls"}
+    results = {"Detection", "Detections", "Frame", "FrameError", "StreamCounts", "Timings"}
+    assert set(pasarela_client.__all__) == clients | settings | results | kinds
     assert all(hasattr(pasarela_client, name) for name in pasarela_client.__all__)
 
 
@@ -40,6 +39,7 @@ def test_the_package_imports_only_what_it_says_it_needs() -> None:
         "pandas",
         "pyarrow",
         "supervision",
+        "opentelemetry",
     } | sys.stdlib_module_names
     for path in Path(pasarela_client.__path__[0]).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

@@ -100,7 +100,7 @@ def test_the_client_measures_its_own_side(server: Any, service: Any) -> None:
 
     service.detect, service.stream = detect, stream
     with Detector(server.url) as detector:
-        found = [detector.detect(b"jpeg"), *detector.stream([b"jpeg", b"jpeg"])]
+        found = [detector.detect(b"jpeg"), *detector.detect_stream([b"jpeg", b"jpeg"])]
     for one in found:
         assert isinstance(one.timings, Timings)  # type: ignore[union-attr]
         assert one.timings.round_trip_ns > one.timings.total_ns == 2  # type: ignore[union-attr]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,14 +60,14 @@ def measure_served(
     try:
         with Detector(url, model, timeout_s=120.0) as detector:
             _check_classes(_told_names(detector), categories, model, document)
-            stream = detector.stream(
+            stream = detector.detect_stream(
                 (image_root / image["file_name"] for image in images),
                 window=window,
                 confidence=section.confidence,
                 iou=section.iou,
                 max_detections=section.max_detections,
             )
-            with closing(stream) as answers:
+            with stream as answers:
                 for image, answer in zip(images, progress(answers, label, total=len(images)), strict=True):
                     if not isinstance(answer, Detections):
                         raise TrainingError(f"{model} at {url} did not answer for {image['file_name']}: {answer.error}")
