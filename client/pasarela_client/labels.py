@@ -62,12 +62,11 @@ Places = npt.NDArray[np.int64]
 def _beside(box: Rectangle, size: tuple[int, int], picture: tuple[int, int]) -> Places:
     """At the edges of the box and inside the picture, those preferred first."""
     width, height = size
-    tops = [
-        top for top in (box.top - height, box.top, box.bottom, box.bottom - height) if 0 <= top <= picture[1] - height
-    ]
+    most_left, most_top = picture[0] - width, picture[1] - height
+    tops = [top for top in (box.top - height, box.top, box.bottom, box.bottom - height) if 0 <= top <= most_top]
     corners = [(left, top) for left in (box.left, box.right - width) for top in tops] + [(box.left, box.top)]
-    left, top = np.clip(corners, 0, (picture[0] - width, picture[1] - height)).T
-    return np.stack((left, top, left + width, top + height), axis=1)
+    inside = [(max(0, min(left, most_left)), max(0, min(top, most_top))) for left, top in corners]
+    return np.array([(left, top, left + width, top + height) for left, top in inside], np.int64)
 
 
 def _further(start: Places, picture: tuple[int, int]) -> Places:
@@ -82,7 +81,7 @@ def _further(start: Places, picture: tuple[int, int]) -> Places:
 
 def _overlaps(places: Places, others: Places) -> npt.NDArray[np.int64]:
     """How many pixels of each place the others cover, each counted by itself."""
-    corner = np.maximum(places[:, None, :2], others[None, :, :2])
-    edges = np.minimum(places[:, None, 2:], others[None, :, 2:]) - corner
-    covered: npt.NDArray[np.int64] = np.prod(np.maximum(edges, 0), axis=2).sum(axis=1)
+    corner = np.maximum(places[:, None, :2], others[:, :2])
+    edges = np.maximum(np.minimum(places[:, None, 2:], others[:, 2:]) - corner, 0)
+    covered: npt.NDArray[np.int64] = (edges[..., 0] * edges[..., 1]).sum(axis=1)
     return covered

@@ -27,10 +27,7 @@ class Caption:
     @property
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
-        masks = [_mask(word, self.size_px) for word in self.words]
-        gaps = _gap_px(self.size_px) * (len(masks) - 1)
-        margin = _margin_px(self.size_px)
-        return sum(mask.shape[1] for mask in masks) + gaps + 2 * margin, masks[0].shape[0] + 2 * margin
+        return _size(self.words, self.size_px)
 
     def fits(self, picture_size: tuple[int, int]) -> bool:
         """Whether the caption can lie inside the picture."""
@@ -47,6 +44,14 @@ class Caption:
             letters = _letters(word, self.size_px, colour)
             pixels[top + margin : top + margin + letters.shape[0], at : at + letters.shape[1]] = letters
             at += letters.shape[1] + _gap_px(self.size_px)
+
+
+@lru_cache(maxsize=1024)
+def _size(words: tuple[str, ...], size_px: int) -> tuple[int, int]:
+    masks = [_mask(word, size_px) for word in words]
+    gaps = _gap_px(size_px) * (len(masks) - 1)
+    margin = _margin_px(size_px)
+    return sum(mask.shape[1] for mask in masks) + gaps + 2 * margin, masks[0].shape[0] + 2 * margin
 
 
 def _margin_px(size_px: int) -> int:

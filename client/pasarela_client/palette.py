@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+from functools import lru_cache
 from typing import Final
 
 Colour = tuple[int, int, int]
@@ -33,6 +34,7 @@ _FIRST: Final[tuple[Colour, ...]] = (
 _GOLDEN_RATIO: Final = 0.618033988749895
 
 
+@lru_cache(maxsize=1024)
 def class_colour(class_id: int) -> Colour:
     """The colour of a class: hand-picked for the first classes, spread over the colour circle after that."""
     if 0 <= class_id < len(_FIRST):
@@ -48,6 +50,7 @@ def contrast_ratio(one: Colour, other: Colour) -> float:
     return (lighter + 0.05) / (darker + 0.05)
 
 
+@lru_cache(maxsize=1024)
 def text_colour(background: Colour) -> Colour:
     """Black or white, whichever is read better on the background."""
     black, white = (0, 0, 0), (255, 255, 255)
