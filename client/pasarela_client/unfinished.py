@@ -106,6 +106,11 @@ class UnfinishedFile(Unfinished):
             self.stream: IO[bytes] = self._partial.open("ab" if self._passing else "xb")
         """Where to write; an `OSError` of it is to be turned by `naming`."""
 
+    @property
+    def scratch_folder(self) -> Path | None:
+        """Where to keep what is written in between: on the same disk; None leaves it to the system."""
+        return None if self._passing else self.place.parent
+
     def write(self, content: bytes | memoryview) -> None:
         """Appends.
 

@@ -87,7 +87,7 @@ class CocoDatasetExport(CocoExport):
         super().__init__(target, annotations=annotations)
         self._names = ClassNames(names)
         self._models: dict[str, None] = {}
-        self._kept = tempfile.TemporaryFile(dir=target.place.parent)  # noqa: SIM115 - lives as long as the export
+        self._kept = tempfile.TemporaryFile(dir=target.scratch_folder)  # noqa: SIM115 - lives as long as the export
         self._image_list = _ListWriter(self._kept)
         self._annotation_list = _ListWriter(self._stream, b'{"annotations": ')
 

@@ -192,7 +192,7 @@ def test_a_full_disk_that_holds_only_the_images_is_told(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("kind", ["coco-results", "jsonl", "csv", "parquet"])
+@pytest.mark.parametrize("kind", ["coco", "coco-results", "jsonl", "csv", "parquet"])
 def test_a_device_that_is_full_is_told_and_stays(kind: Any) -> None:
     with (
         pytest.raises(ExportFailed, match="cannot write /dev/full: No space left on device") as raised,
@@ -214,6 +214,18 @@ def test_results_go_into_a_pipe(tmp_path: Path, redirect: str) -> None:
     lines = (tmp_path / "out").read_text().splitlines()
     assert '"width": 9' in lines[-1]
     assert (lines[0] == "before") == (redirect == ">> out")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FORMATS if kind != "yolo"])
+def test_every_file_goes_into_a_pipe(tmp_path: Path, kind: Any) -> None:
+    with open_export(tmp_path / "file", kind) as export:
+        export.add(FOUND)
+    read_end, write_end = os.pipe()
+    with open_export(f"/dev/fd/{write_end}", kind) as export:
+        export.add(FOUND)
+    os.close(write_end)
+    with open(read_end, "rb") as pipe:
+        assert pipe.read() == (tmp_path / "file").read_bytes()
 
 
 def test_a_reader_that_goes_away_is_no_full_disk(tmp_path: Path) -> None:
