@@ -37,7 +37,7 @@ from pasarela_server.rpc.calls import OpenCalls
 from pasarela_server.rpc.detection import DetectionService
 from pasarela_server.rpc.health import HealthService, health_states
 from pasarela_server.rpc.inference import InferenceService
-from pasarela_server.rpc.protection import protect
+from pasarela_server.rpc.protection import Protection, protect
 from pasarela_server.rpc.repository import RepositoryCalls
 from pasarela_server.rpc.server import SERVICES, build_server, listen
 from pasarela_server.rpc.settings import SettingsCalls
@@ -135,7 +135,7 @@ async def _serve(config: ServerConfig, loading: LoadingModels) -> None:
         loaded.result()
         _freeze_memory()
         publish_health()
-        report = _report(config, models, grpc_port, None if pages is None else pages.port, protection.describe())
+        report = _report(config, models, grpc_port, None if pages is None else pages.port, protection)
         sys.stdout.write(report.text())
         sys.stdout.flush()
         if config.model_control_mode == ControlMode.POLL.value:
@@ -243,7 +243,7 @@ def _metrics_pages(
 
 
 def _report(
-    config: ServerConfig, models: ModelManager, grpc_port: int, metrics_port: int | None, protection: str
+    config: ServerConfig, models: ModelManager, grpc_port: int, metrics_port: int | None, protection: Protection
 ) -> StartupReport:
     entries = models.index()
     ready = [entry for entry in entries if entry.state is State.READY]
@@ -257,9 +257,10 @@ def _report(
     return StartupReport(
         models=[_line(entry, descriptions.get(entry, entry.reason)) for entry in entries],
         grpc=authority(config.grpc_address, grpc_port),
-        protection=protection,
+        protection=protection.describe(),
         metrics=None if metrics_port is None else authority(config.metrics_address, metrics_port),
-        try_command=next_command(_client(), _sample(), detectors, config.grpc_address, grpc_port),
+        try_command=next_command(_client(), _sample(), detectors, config.grpc_address, grpc_port)
+        + protection.client_flags(),
     )
 
 

@@ -255,6 +255,9 @@ def test_tokens_over_tls(start_server, tmp_path, tokens_file):
     client = authority.issue("client")
     with start_server(tmp_path, "--allow-empty-repository", *flags) as running:
         assert "(mutual TLS and tokens), metrics on" in running.report
+        assert running.report.endswith(
+            " --tls-ca <authority> --tls-cert <certificate> --tls-key <key> --token-file <token>\n"
+        )
         assert "plain text" not in running.log.read_text()
         tls = grpc.ssl_channel_credentials(
             authority.certificate.read_bytes(), client.key.read_bytes(), client.certificate.read_bytes()

@@ -90,6 +90,15 @@ class Protection:
             parts.append("restricted protocols")
         return " and ".join(parts)
 
+    def client_flags(self) -> str:
+        """What the command `pasarela` takes beside the address, a space before it; a person names the files."""
+        certificates = self.settings.certificates
+        flags = ""
+        if certificates is not None:
+            flags += " --tls-ca <authority>"
+            flags += " --tls-cert <certificate> --tls-key <key>" if certificates.roots is not None else ""
+        return flags + (" --token-file <token>" if self.settings.tokens is not None else "")
+
     def look(self) -> None:
         """Takes files that have changed."""
         watched: tuple[Watched[Any] | None, ...] = (self._certificates, self._tokens)

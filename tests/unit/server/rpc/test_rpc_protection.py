@@ -64,6 +64,14 @@ def test_what_is_asked_for(configured, caplog, changes, needed, warnings):
     assert all(line.startswith(words) for line, words in zip(told, warnings, strict=True))
 
 
+def test_what_a_person_types(configured):
+    assert protect(configured(**NO_FILES)).client_flags() == ""
+    assert protect(configured(grpc_use_ssl=True, auth_tokens_file=None)).client_flags() == " --tls-ca <authority>"
+    assert protect(configured(grpc_use_ssl_mutual=True)).client_flags() == (
+        " --tls-ca <authority> --tls-cert <certificate> --tls-key <key> --token-file <token>"
+    )
+
+
 def test_without_tokens_nothing_stands_before_the_handlers(configured):
     handlers = (object(), object())
     assert Protection(UNSECURED).before(handlers) == handlers
