@@ -11,14 +11,50 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
 import pyte
 
 PATIENCE_S = 60.0
 _WRAPPER = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
 """Makes the terminal that of the new session, so that Ctrl-C and a change of its size are signals to the program."""
+
+
+class _Screen(pyte.Screen):
+    """With what terminals of today do beyond those that pyte knows."""
+
+    last = " "
+
+    def draw(self, data: str) -> None:
+        self.last = data[-1]
+        super().draw(data)
+
+    def repeat(self, count: int = 1) -> None:
+        self.draw(self.last * (count or 1))
+
+    def scroll_up(self, count: int = 1) -> None:
+        self._at(self._bottom(), self.index, count)
+
+    def scroll_down(self, count: int = 1) -> None:
+        self._at(self.margins.top if self.margins else 0, self.reverse_index, count)
+
+    def _bottom(self) -> int:
+        return self.margins.bottom if self.margins else self.lines - 1
+
+    def _at(self, line: int, scroll: Callable[[], None], count: int) -> None:
+        before, self.cursor.y = self.cursor.y, line
+        for _ in range(count or 1):
+            scroll()
+        self.cursor.y = before
+
+
+_MORE = {"S": "scroll_up", "T": "scroll_down", "b": "repeat"}
+
+
+class _Stream(pyte.ByteStream):
+    csi: ClassVar = {**pyte.ByteStream.csi, **_MORE}
+    events: ClassVar = pyte.ByteStream.events | frozenset(_MORE.values())
 
 
 class Terminal:
@@ -29,8 +65,8 @@ class Terminal:
         self.written = b""
         """All that the program wrote."""
         self._master = master
-        self._screen = pyte.Screen(columns, lines)
-        self._stream = pyte.ByteStream(self._screen)
+        self._screen = _Screen(columns, lines)
+        self._stream = _Stream(self._screen)
 
     @property
     def lines(self) -> list[str]:

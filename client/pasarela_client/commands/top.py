@@ -100,7 +100,8 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         metrics_url = "" if arguments.metrics_url == "none" else check_metrics_url(arguments.metrics_url)
     count = 1 if arguments.once else arguments.count
-    with Server(arguments.url, timeout_s=arguments.timeout, connection=connection_of(arguments)) as server:
+    connection = connection_of(arguments).having(retries=0)  # it looks again anyway
+    with Server(arguments.url, timeout_s=arguments.timeout, connection=connection) as server:
         watched = Watched(server, metrics_url)
         first = watched.look()
         if isinstance(first, Lost):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import time
 import urllib.error
 import urllib.request
@@ -125,6 +126,8 @@ class Watched:
             return Metrics.parse(scrape(self._metrics_url, timeout_s)), ""
         except NoMetrics as error:
             return None, f"{self._metrics_url} gives no metrics ({error})"
+        except http.client.HTTPException:
+            return None, f"{self._metrics_url} does not speak HTTP; --metrics-url says where the metrics are"
         except OSError as error:
             return None, f"{self._metrics_url} does not answer ({_why(error)}); --metrics-url says where they are"
 
@@ -134,6 +137,7 @@ def scrape(url: str, timeout_s: float) -> str:
 
     Raises:
         OSError: They could not be read.
+        HTTPException: Who answers speaks another protocol.
         NoMetrics: They are no text.
     """
     request = urllib.request.Request(url, headers={"Accept": "text/plain"})  # noqa: S310 - the scheme was checked
