@@ -127,13 +127,13 @@ class Detections:
         for (left, top, right, bottom), score, class_id, name in columns:
             yield Detection((left, top, right, bottom), score, class_id, name)
 
-    def __contains__(self, wanted: object) -> bool:
+    def __contains__(self, sought: object) -> bool:
         """Whether something of this class was found, by its name or id: `"skirt" in found`; or this `Detection`."""
-        if isinstance(wanted, str):
-            return bool((self.names == wanted).any())
-        if isinstance(wanted, int | np.integer):
-            return bool((self.class_ids == wanted).any())
-        return any(detection == wanted for detection in self)
+        if isinstance(sought, str):
+            return bool((self.names == sought).any())
+        if isinstance(sought, int | np.integer):
+            return bool((self.class_ids == sought).any())
+        return any(detection == sought for detection in self)
 
     @overload
     def __getitem__(self, selection: int) -> Detection: ...
