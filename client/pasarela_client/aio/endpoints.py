@@ -27,6 +27,7 @@ from pasarela_client.errors import (
     DeadlineExpired,
     PasarelaError,
     RequestCancelled,
+    ServerStopping,
     ServerUnreachable,
     from_rpc_error,
 )
@@ -168,6 +169,8 @@ class AsyncEndpoints(Generic[S]):
                 )
             except grpc.RpcError as raised:
                 error = self.convert(raised, endpoint, model=model, request_id=request_id)
+                if isinstance(error, RequestCancelled) and not (self._closed or (scope and scope.over)):
+                    error = _given_up_there(error, endpoint.url)
                 self.report(endpoint, error)
             else:
                 self.report(endpoint)
@@ -303,3 +306,12 @@ class AsyncEndpoints(Generic[S]):
                     return
                 await self._waiting.wait(left_s)
         raise RequestCancelled(f"the call to {self.url} was given up", model=model, request_id=request_id)
+
+
+def _given_up_there(error: RequestCancelled, url: str) -> ServerStopping:
+    """Who cancels a call that nobody here cancelled is a server that ends."""
+    ended = ServerStopping(
+        f"the server at {url} gave the call up", model=error.model, status=error.status, request_id=error.request_id
+    )
+    ended.__cause__ = error.__cause__
+    return ended

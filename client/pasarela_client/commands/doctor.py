@@ -9,6 +9,7 @@ import sys
 from typing import Final
 
 from pasarela_client.commands import WrongUsage
+from pasarela_client.commands.connection_flags import connection_of
 
 _MOST_CLIENTS: Final = 1000
 """Each is a thread."""
@@ -72,7 +73,14 @@ def run(arguments: argparse.Namespace) -> int:
     wishes = Wishes(arguments.seconds, arguments.probe, arguments.image, dict(map(_parse_shape, arguments.shape)))
     if sys.stderr.isatty():
         print(f"watching {arguments.model} for {arguments.seconds:g} s …", file=sys.stderr)
-    found = examine(arguments.url, arguments.model, arguments.model_version, wishes, arguments.timeout)
+    found = examine(
+        arguments.url,
+        arguments.model,
+        arguments.model_version,
+        wishes,
+        arguments.timeout,
+        connection_of(arguments),
+    )
     print(json.dumps(to_dict(found), ensure_ascii=False) if arguments.json else format_report(found))
     return 0
 

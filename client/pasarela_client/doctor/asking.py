@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from typing import Any
 
-import grpc
-
-from pasarela_client.channel import open_channel
+from pasarela_client.connection import Connection
+from pasarela_client.control_codec import decode_index
 from pasarela_client.doctor.facts import Batching, Executions, Setup, Traffic
-from pasarela_client.errors import ModelNotFound, Unsupported, from_rpc_error
-from pasarela_client.models import ModelState, TensorSpec, list_models
+from pasarela_client.errors import InvalidRequest, ModelNotFound, Unsupported
+from pasarela_client.models import ModelState, TensorSpec
+from pasarela_client.sync.endpoints import Endpoints
 from pasarela_proto import inference_pb2 as pb
 from pasarela_proto import model_config_pb2
 from pasarela_proto.inference_pb2_grpc import GRPCInferenceServiceStub
@@ -25,24 +25,27 @@ _DURATIONS = ("queue", "compute_input", "compute_infer", "compute_output")
 class AskedServer:
     """A server, asked about its models."""
 
-    def __init__(self, url: str, timeout_s: float | None) -> None:
+    def __init__(self, url: str, timeout_s: float | None, connection: Connection) -> None:
         """Prepares it without connecting.
 
         Args:
             url: `host:port` of the server.
             timeout_s: Longest wait for each answer.
+            connection: How to reach it.
 
         Raises:
-            InvalidRequest: The address is none.
+            InvalidRequest: The address is none, or there are several: their statistics are not each other's.
         """
         self.url = url
         self.timeout_s = timeout_s
-        self._channel = open_channel(url)
-        self._service = GRPCInferenceServiceStub(self._channel)
+        self.connection = connection
+        self._endpoints = Endpoints(url, connection, GRPCInferenceServiceStub)
+        if len(self._endpoints) > 1:
+            raise InvalidRequest(f"one server is examined at a time, not {url}")
 
     def close(self) -> None:
         """Closes the connection."""
-        self._channel.close()
+        self._endpoints.close()
 
     def states(self, name: str) -> list[ModelState]:
         """All versions of a model; none if the server keeps no list.
@@ -52,7 +55,7 @@ class AskedServer:
             PasarelaError: The server did not say.
         """
         try:
-            known = list_models(self.url, timeout_s=self.timeout_s)
+            known = decode_index(self._ask("RepositoryIndex", pb.RepositoryIndexRequest()))
         except Unsupported:
             return []
         states = [state for state in known if state.name == name]
@@ -67,13 +70,8 @@ class AskedServer:
         Raises:
             PasarelaError: The server did not say.
         """
-        with self._convert(name):
-            config = self._service.ModelConfig(
-                pb.ModelConfigRequest(name=name, version=version), timeout=self.timeout_s
-            ).config
-            metadata = self._service.ModelMetadata(
-                pb.ModelMetadataRequest(name=name, version=version), timeout=self.timeout_s
-            )
+        config = self._ask("ModelConfig", pb.ModelConfigRequest(name=name, version=version), name).config
+        metadata = self._ask("ModelMetadata", pb.ModelMetadataRequest(name=name, version=version), name)
         return read_setup(config, metadata)
 
     def statistics(self, name: str, version: str) -> pb.ModelStatistics | None:
@@ -83,10 +81,7 @@ class AskedServer:
             PasarelaError: The server did not say.
         """
         try:
-            with self._convert(name):
-                answer = self._service.ModelStatistics(
-                    pb.ModelStatisticsRequest(name=name, version=version), timeout=self.timeout_s
-                )
+            answer = self._ask("ModelStatistics", pb.ModelStatisticsRequest(name=name, version=version), name)
         except Unsupported:
             return None
         return max(answer.model_stats, key=lambda each: int(each.version or 0), default=None)
@@ -97,15 +92,11 @@ class AskedServer:
         Raises:
             PasarelaError: It failed.
         """
-        with self._convert(request.model_name):
-            return self._service.ModelInfer(request, timeout=self.timeout_s)
+        response: pb.ModelInferResponse = self._ask("ModelInfer", request, request.model_name, retry=False)
+        return response
 
-    @contextmanager
-    def _convert(self, model: str) -> Iterator[None]:
-        try:
-            yield
-        except grpc.RpcError as error:
-            raise from_rpc_error(error, url=self.url, model=model) from error
+    def _ask(self, method: str, request: Any, model: str = "", *, retry: bool = True) -> Any:
+        return self._endpoints.ask(method, request, timeout_s=self.timeout_s, model=model, retry=retry)
 
 
 def read_setup(config: model_config_pb2.ModelConfig, metadata: pb.ModelMetadataResponse) -> Setup:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from pasarela_client.connection import Connection
 from pasarela_client.doctor.asking import AskedServer, read_traffic
 from pasarela_client.doctor.diagnosis import diagnose
 from pasarela_client.doctor.facts import Facts, Probes, Setup
@@ -44,7 +45,14 @@ class Examination:
     """The worst first."""
 
 
-def examine(url: str, name: str, version: str, wishes: Wishes, timeout_s: float | None) -> Examination:
+def examine(
+    url: str,
+    name: str,
+    version: str,
+    wishes: Wishes,
+    timeout_s: float | None,
+    connection: Connection | None = None,
+) -> Examination:
     """Examines a model. Takes as long as it is watched.
 
     Raises:
@@ -52,7 +60,7 @@ def examine(url: str, name: str, version: str, wishes: Wishes, timeout_s: float 
         InvalidRequest: What was wished cannot be sent to this model.
         PasarelaError: The server did not say.
     """
-    server = AskedServer(url, timeout_s)
+    server = AskedServer(url, timeout_s, connection or Connection())
     try:
         states = server.states(name)
         of_states = judge_states(name, version, states)
@@ -135,7 +143,9 @@ def _sender(server: AskedServer, asked: Setup, version: str, wishes: Wishes) -> 
     sent = f"{wishes.image}, {len(image) / 1e3:,.0f} kB" if wishes.image else "raw pixels, 640x480"
 
     def run(enough: Callable[[], bool]) -> Probes:
-        with Detector(server.url, asked.name, version=version, timeout_s=server.timeout_s) as detector:
+        with Detector(
+            server.url, asked.name, version=version, timeout_s=server.timeout_s, connection=server.connection
+        ) as detector:
             return probe(lambda: detector.detect(image).timings, clients=wishes.clients, until=enough, sent=sent)
 
     return run

@@ -19,7 +19,7 @@ from pasarela_client.sync.detector import Detector
 from pasarela_proto import detection_pb2 as pb
 from pasarela_proto import inference_pb2, inference_pb2_grpc
 from pasarela_proto.detection_pb2_grpc import DetectionServiceServicer, add_DetectionServiceServicer_to_server
-from tests.both_clients import Driven
+from tests.driven import Driven
 
 Context = grpc.ServicerContext
 Frames = Iterator[pb.StreamDetectRequest]
@@ -156,8 +156,8 @@ def found() -> Detections:
 
 
 @pytest.fixture(params=["threads", "tasks"])
-def open_detector(request: pytest.FixtureRequest) -> Callable[..., Any]:
-    """`with open_detector(url, ...) as detector:` is either client, its methods called the same way."""
+def either_client(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """`with either_client(url, ...) as detector:` is either client, its methods called the same way."""
     if request.param == "threads":
         return Detector
     return functools.partial(Driven, AsyncDetector)
