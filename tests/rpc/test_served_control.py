@@ -269,3 +269,39 @@ def test_a_server_that_leaves_loading_to_nobody_says_how_to_start_it(models, sta
             assert main([*words, "--url", running.address]) == 1
             assert "make serve ARGS=\"--model-control-mode explicit --load-model '*'\"" in capsys.readouterr().err
         assert main(["models", "--wait", "60", "--url", running.address]) == 0
+
+
+def test_tokens_say_who_may_do_what(models, start_server, tmp_path, capsys):
+    groups = {name: name * 4 for name in ("inference", "observability", "control")}
+    (tmp_path / "tokens").write_text("".join(f"{name} {token}\n" for name, token in groups.items()))
+    for name, token in groups.items():
+        (tmp_path / name).write_text(token)
+    flags = [
+        "--model-control-mode",
+        "explicit",
+        "--load-model",
+        "adder",
+        "--auth-tokens-file",
+        str(tmp_path / "tokens"),
+    ]
+    with start_server(models, *flags) as running:
+
+        def run(group, *words):
+            code = main([*words, "--url", running.address, "--token-file", str(tmp_path / group)])
+            captured = capsys.readouterr()
+            return code, captured.out, captured.err
+
+        for command in ("load", "unload"):
+            code, out, err = run("observability", command, "eyes")
+            assert (code, out) == (1, "")
+            assert "this server does not let you load or unload models: RepositoryModel" in err
+            assert "takes a token for control" in err
+        code, out, _ = run("control", "load", "eyes")
+        assert (code, out.startswith("eyes version 1 READY")) == (0, True)
+        code, out, _ = run("inference", "describe", "eyes")
+        assert (code, "versions   1 READY" in out) == (0, True)
+        assert run("inference", "stats")[0] == 1
+        assert run("observability", "stats")[0] == 0
+        code, out, _ = run("observability", "top", "--once", "--interval", "0.2", "--metrics-url", "none")
+        assert (code, "eyes" in out) == (0, True)
+        assert run("control", "models")[0] == 0

@@ -11,6 +11,7 @@ from typing import Final
 
 from pasarela_client.commands.connection_flags import connection_of
 from pasarela_client.commands.tables import format_table
+from pasarela_client.errors import AccessDenied, Unsupported
 from pasarela_client.models import ModelDescription, ModelState, TensorSpec
 
 _WIDTH: Final = 100
@@ -46,14 +47,13 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         PasarelaError: The server did not say.
     """
-    from pasarela_client.errors import Unsupported
     from pasarela_client.sync.control import Server
 
     with Server(arguments.url, timeout_s=arguments.timeout, connection=connection_of(arguments)) as server:
         described = server.describe(arguments.model, arguments.model_version)
         try:
             states = [state for state in server.models() if state.name == arguments.model]
-        except Unsupported:
+        except (Unsupported, AccessDenied):  # who may ask for detections may not always see the list
             states = []
     if arguments.json:
         content = dataclasses.asdict(described) | {"states": [dataclasses.asdict(state) for state in states]}
