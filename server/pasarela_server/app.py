@@ -84,6 +84,8 @@ def run(config: ServerConfig, loading: LoadingModels) -> int:
 async def _serve(config: ServerConfig, loading: LoadingModels) -> None:
     """Builds, serves, drains. What is still being loaded then, `loading` says."""
     protection = protect(config)
+    if protection.settings.certificates is not None:
+        loading.metrics.certificate(protection.expires_s)
     loop = asyncio.get_running_loop()
     stop = _stop_signal(loop)
     models, metrics, tracer = loading.manager, loading.metrics, loading.tracer

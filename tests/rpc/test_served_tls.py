@@ -1,10 +1,13 @@
 """TLS as clients meet it: who gets in, who does not, and what happens while certificates are replaced."""
 
+import re
 import shutil
 import socket
 import ssl
 import subprocess
 import sys
+import time
+import urllib.request
 
 import grpc
 import pytest
@@ -128,11 +131,13 @@ def test_new_connections_get_the_new_certificate_and_old_ones_go_on(start_secure
         watch = stubs.health.Watch(health_pb2.HealthCheckRequest())
         assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
         assert shown_certificate(running.address, authority) == "first"
+        assert 364 < days_left(running) < 365
 
-        replace(pair, authority.issue("second"))
+        replace(pair, authority.issue("second", days=7))
         wait_for_log(running, rf"{SERVER_SAYS} and are in force", 1 + fronts)
 
         assert shown_certificate(running.address, authority) == "second"
+        assert 6 < days_left(running) < 7
         assert stubs.inference.ServerLive(LIVE).live
         assert running.stop() == 0
         assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING, "the old connection was there"
@@ -173,6 +178,13 @@ def test_clients_of_an_authority_that_was_added_are_taken(start_secured, authori
         wait_for_log(running, rf"{SERVER_SAYS} and are in force")
         for client in (newcomer, authority.issue("known")):
             assert secure_stubs_for(running.address, trusting(authority, client)).inference.ServerLive(LIVE).live
+
+
+def days_left(server):
+    """Of the certificate, as the metrics tell."""
+    with urllib.request.urlopen(f"http://{server.metrics_address}/metrics") as response:
+        found = re.search(r"\npasarela_certificate_expires_timestamp_seconds (\S+)\n", response.read().decode())
+    return (float(found[1]) - time.time()) / 86400
 
 
 def replace(old, new):

@@ -206,6 +206,15 @@ class Metrics:
         for split, value in quality.items():
             self._quality.labels(model, str(version), split).set(value)
 
+    def certificate(self, expires_s: Callable[[], float]) -> None:
+        """Shows when the server's certificate expires, in Unix time; asked at every scrape. Called once, with TLS."""
+        gauge = Gauge(
+            "pasarela_certificate_expires_timestamp_seconds",
+            "When the server's certificate expires",
+            registry=self._registry,
+        )
+        gauge.set_function(expires_s)
+
     def executed(self, model: str, version: int, execution: ExecutionTimes) -> None:
         """Counts a batch that a version has executed."""
         self._statistics.executed(model, version, execution)

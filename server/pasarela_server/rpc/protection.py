@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -77,6 +78,10 @@ class Protection:
         if tokens is not None:
             handlers = (Gate(handlers, lambda: tokens.current, refusals),)
         return tuple(handlers)
+
+    def expires_s(self) -> float:
+        """When the certificate that is in force expires, in Unix time; infinite without TLS."""
+        return math.inf if self._certificates is None else self._certificates.current.expires.timestamp()
 
     def describe(self) -> str:
         """For people: what a client needs; empty if it needs nothing."""

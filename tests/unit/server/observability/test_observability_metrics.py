@@ -216,3 +216,13 @@ def test_counters_keep_tritons_names_and_are_counters():
     assert types["nv_inference_request_duration_us"] == "counter"
     assert types["pasarela_open_requests"] == "gauge"
     assert not [line for line in lines if "_total" in line or "_created" in line]
+
+
+def test_when_the_certificate_expires_is_asked_at_every_scrape():
+    metrics = Metrics()
+    assert b"certificate" not in metrics.exposition(), "there is none without TLS"
+    expires_s = 1.8e9
+    metrics.certificate(lambda: expires_s)
+    assert b"\npasarela_certificate_expires_timestamp_seconds 1.8e+09\n" in metrics.exposition()
+    expires_s = 1.9e9
+    assert b"\npasarela_certificate_expires_timestamp_seconds 1.9e+09\n" in metrics.exposition()
