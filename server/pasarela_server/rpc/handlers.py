@@ -10,8 +10,10 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any, Never, TypeAlias
 
 import grpc
+from google.protobuf.message import DecodeError
 from typing_extensions import override
 
+from pasarela_server.errors import InvalidRequest
 from pasarela_server.rpc.status import FailureTable
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -47,7 +49,8 @@ class GuardedHandlers(grpc.GenericRpcHandler):
         return self._handlers.get(handler_call_details.method)
 
     def _guarded(self, path: str, handler: Any) -> Handler:
-        codecs = (handler.request_deserializer, handler.response_serializer)
+        read = _reader(handler.request_deserializer, path, raises=handler.request_streaming)
+        codecs = (read, handler.response_serializer)
         guarded: Handler
         if handler.unary_unary:
             guarded = grpc.unary_unary_rpc_method_handler(self._unary(path, handler.unary_unary), *codecs)
@@ -62,6 +65,7 @@ class GuardedHandlers(grpc.GenericRpcHandler):
     def _unary(self, path: str, behaviour: Callable[[Any, Context], Awaitable[Any]]) -> Callable[[Any, Context], Any]:
         async def call(request: Any, context: Context) -> Any:
             try:
+                _refuse_unreadable(request)
                 return await behaviour(request, context)
             except Exception as error:  # noqa: BLE001 - the boundary at which every exception becomes a status
                 await self._abort(context, error, request)
@@ -80,6 +84,7 @@ class GuardedHandlers(grpc.GenericRpcHandler):
         async def call(request: Any, context: Context) -> None:
             with _logged(path, context) if _log.isEnabledFor(logging.DEBUG) else contextlib.nullcontext():
                 try:
+                    _refuse_unreadable(request)
                     if inspect.isasyncgenfunction(behaviour):
                         async with contextlib.aclosing(behaviour(request, context)) as responses:
                             async for response in responses:
@@ -97,6 +102,35 @@ class GuardedHandlers(grpc.GenericRpcHandler):
         request_id = getattr(request, "id", "")
         failure = self._failures.failure(error, request_id if isinstance(request_id, str) else "")
         await context.abort(failure.code, failure.message, failure.metadata)
+
+
+def _reader(deserialize: Callable[[bytes], Any] | None, path: str, *, raises: bool) -> Callable[[bytes], Any] | None:
+    """Reads a method's messages. Bytes that are none are the client's fault, which gRPC would tell as the server's.
+
+    Args:
+        deserialize: Reads a message; None leaves it bytes.
+        path: The method.
+        raises: Whether the error is raised, to whoever takes the next message of a stream. Of a single message gRPC
+            reads it before anything of ours runs: then the error takes its place.
+    """
+    if deserialize is None:
+        return None
+
+    def read(serialized: bytes) -> Any:
+        try:
+            return deserialize(serialized)
+        except DecodeError as error:
+            wrong = InvalidRequest(f"{len(serialized)} bytes that are no message of {path}: {error}")
+            if raises:
+                raise wrong from error
+            return wrong
+
+    return read
+
+
+def _refuse_unreadable(request: Any) -> None:
+    if isinstance(request, InvalidRequest):
+        raise request
 
 
 @contextlib.contextmanager

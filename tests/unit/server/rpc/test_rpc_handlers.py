@@ -5,6 +5,7 @@ import contextlib
 import grpc
 import pytest
 
+from pasarela_proto import inference_pb2 as pb
 from pasarela_server.errors import ModelNotFound
 from pasarela_server.rpc.handlers import GuardedHandlers
 from pasarela_server.rpc.status import FailureTable
@@ -108,3 +109,27 @@ async def test_each_call_is_a_line_where_the_log_is_verbose(caplog):
     assert good.startswith("/s/good from ipv4:127.0.0.1:")
     assert ": OK, " in good
     assert "NOT_FOUND: none, " in failed
+
+
+@pytest.mark.parametrize("kind", ["unary_unary", "stream_unary", "unary_stream", "stream_stream"])
+async def test_bytes_that_are_no_message_are_the_clients_fault(kind, caplog):
+    async def unary(request, context):
+        if kind.startswith("stream"):
+            async for _ in request:
+                pass
+        return b""
+
+    async def stream(request, context):
+        if kind.startswith("stream"):
+            async for _ in request:
+                pass
+        yield b""
+
+    behaviour = unary if kind.endswith("unary") else stream
+    make = getattr(grpc, f"{kind}_rpc_method_handler")
+    handlers = {kind: make(behaviour, request_deserializer=pb.ModelReadyRequest.FromString)}
+    async with served(handlers) as channel:
+        _, error = await ask(channel, kind)
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert f"1 bytes that are no message of /s/{kind}" in error.details()
+    assert not caplog.records, "whoever sends nonsense must not fill the log"
