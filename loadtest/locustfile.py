@@ -1,165 +1,95 @@
-"""Locust users that call the typed detection service over real gRPC.
+"""The load test as Locust loads it.
 
 `python loadtest/run.py` starts a server and runs this against it, headless. With a server that runs already, and with
 Locust's own page:
 
-    locust -f loadtest/locustfile.py --host 127.0.0.1:8001
+    locust -f loadtest/locustfile.py --host 127.0.0.1:8001 --scenario open
+
+and on several machines, which need the project and the time of day:
+
+    locust -f loadtest/locustfile.py --master --host 10.0.0.5:8001 --scenario open
+    locust -f loadtest/locustfile.py --worker --master-host 10.0.0.1
 """
 
 from __future__ import annotations
 
-import itertools
+import functools
+import signal
 import sys
-import time
-from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import gevent.queue
-import grpc
+import gevent
 import grpc.experimental.gevent as grpc_gevent
-from locust import User, constant, events, task
-from locust.runners import STATE_RUNNING, STATE_SPAWNING
+from locust import events
+from locust.runners import WorkerRunner
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from loadtest.images import load_images
-from pasarela_client.channel import open_channel
-from pasarela_client.codec import decode_frame, encode_frame, encode_request
-from pasarela_client.detections import FrameError
-from pasarela_client.errors import PasarelaError, ServerFailure, from_rpc_error
-from pasarela_client.options import DetectOptions
-from pasarela_proto import detection_pb2 as pb
-from pasarela_proto.detection_pb2_grpc import DetectionServiceStub
+from loadtest.conduct.shape import ScenarioShape, set_stage
+from loadtest.folders import REPORTS
+from loadtest.objectives import judged
+from loadtest.records import RunFacts
+from loadtest.scenario import ScenarioError, load_scenario
+from loadtest.summary import describe_run
+from loadtest.users.arrivals import ArrivalUser
+from loadtest.users.detect import DetectUser
+from loadtest.users.leaver import LeaverUser
+from loadtest.users.raw import RawUser
+from loadtest.users.slow import SlowUser
+from loadtest.users.stream import StreamUser
+
+__all__ = [
+    "ArrivalUser",
+    "DetectUser",
+    "LeaverUser",
+    "RawUser",
+    "ScenarioShape",
+    "SlowUser",
+    "StreamUser",
+]
 
 grpc_gevent.init_gevent()
-
-PAUSE_AFTER_FAILURE_S = 0.2
-"""Keeps users of a server that is gone from spinning."""
 
 
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
 def _declare_flags(parser: Any) -> None:
-    group = parser.add_argument_group("Pasarela")
-    group.add_argument("--model", default="garments", env_var="PASARELA_LOADTEST_MODEL", help="model to ask")
-    group.add_argument(
-        "--images", default="", env_var="PASARELA_LOADTEST_IMAGES", help="folder of images to send (default: samples)"
-    )
-    group.add_argument(
-        "--window", type=int, default=4, env_var="PASARELA_LOADTEST_WINDOW", help="frames under way in each stream"
-    )
-    group.add_argument(
-        "--frames", type=int, default=100, env_var="PASARELA_LOADTEST_FRAMES", help="frames in each stream"
-    )
+    add = parser.add_argument
+    add("--scenario", default="closed", env_var="PASARELA_SCENARIO", help="a file, or the name of a shipped scenario")
+    add("--set", action="append", metavar="KEY=VALUE", include_in_web_ui=False, help="replaces a value of the scenario")
+    add("--run-folder", default="", include_in_web_ui=False, help="where the records go (default: one in --reports)")
+    add("--reports", default=str(REPORTS), include_in_web_ui=False, help="where runs get folders of their own")
+    add("--server-ca", default="", include_in_web_ui=False, help="certificates that may sign for the server (PEM)")
+    add("--token-file", default="", include_in_web_ui=False, help="a file that holds the token to send")
 
 
-class DetectionUser(User):  # type: ignore[misc]
-    """What all users share: a connection of their own, the images, and the way into Locust's statistics."""
-
-    abstract = True
-    wait_time = constant(0)
-
-    def __init__(self, environment: Any) -> None:
-        super().__init__(environment)
-        self._options = environment.parsed_options
-        self._url = self.host or environment.host or "127.0.0.1:8001"
-        folder = Path(self._options.images) if self._options.images else None
-        self._images = itertools.cycle([pb.Image(encoded=content) for content in load_images(folder)])
-        self._channel = open_channel(self._url, own_connection=True)
-        self._service = DetectionServiceStub(self._channel)
-
-    def on_stop(self) -> None:
-        """Closes the connection."""
-        self._channel.close()
-
-    def record(
-        self,
-        method: str,
-        began_s: float,
-        *,
-        response_bytes: int = 0,
-        error: PasarelaError | None = None,
-        response: pb.DetectResponse | None = None,
-    ) -> None:
-        """Adds one request to the statistics; its time is counted from `began_s` on the clock of `perf_counter`."""
-        self.environment.events.request.fire(
-            request_type="gRPC",
-            name=f"{method} {self._options.model}",
-            response_time=(time.perf_counter() - began_s) * 1000,
-            response_length=response_bytes,
-            response=response,
-            context={},
-            exception=error,
-        )
-
-    def convert(self, error: grpc.RpcError) -> PasarelaError:
-        """What gRPC raised, in words that group well in the report."""
-        return from_rpc_error(error, url=self._url, model=self._options.model)
-
-
-class DetectUser(DetectionUser):
-    """Sends one image, waits for its detections, sends the next."""
-
-    @task  # type: ignore[untyped-decorator]
-    def detect(self) -> None:
-        """One unary call."""
-        request = encode_request(next(self._images), DetectOptions(), model=self._options.model)
-        began_s = time.perf_counter()
+@events.init.add_listener  # type: ignore[untyped-decorator]
+def _set_stage(environment: Any, **_: Any) -> None:
+    options = environment.parsed_options
+    if not isinstance(environment.runner, WorkerRunner):
         try:
-            response = self._service.Detect(request, timeout=30)
-        except grpc.RpcError as error:
-            self.record("Detect", began_s, error=self.convert(error))
-            gevent.sleep(PAUSE_AFTER_FAILURE_S)
-        else:
-            self.record("Detect", began_s, response_bytes=response.ByteSize(), response=response)
+            load_scenario(options.scenario, options.set or ())
+        except ScenarioError as error:
+            print(f"loadtest: {error}", file=sys.stderr)
+            sys.exit(2)
+        if options.headless:
+            # Locust's own way would end the greenlet that happens to run, and the request that it waits for.
+            gevent.signal_handler(signal.SIGINT, _cut_short, environment)
+    set_stage(environment, functools.partial(_conclude, environment))
 
 
-class StreamDetectUser(DetectionUser):
-    """Sends frames on a stream with a fixed number under way; a new frame follows each answer.
+def _cut_short(environment: Any) -> None:
+    conductor = environment.shape_class.conductor
+    if conductor is None:
+        environment.runner.quit()
+    else:
+        conductor.cut_short()
 
-    The time of a frame runs from its being offered to the stream until its answer, so it holds the wait behind the
-    frames before it.
-    """
 
-    @task  # type: ignore[untyped-decorator]
-    def stream(self) -> None:
-        """One stream of frames."""
-        frames: gevent.queue.Queue[pb.StreamDetectRequest | None] = gevent.queue.Queue()
-        offered_s: deque[float] = deque()
-        requests = self._requests()
+def _conclude(environment: Any, folder: Path, facts: RunFacts) -> None:
+    judged(folder, facts).write(folder)
+    if not environment.parsed_options.run_folder:  # who names a folder looks at it
+        from loadtest.report.write import write_report
 
-        def offer() -> None:
-            request = next(requests, None)
-            if request is not None:
-                offered_s.append(time.perf_counter())
-            frames.put(request)  # None ends the stream
-
-        call = self._service.StreamDetect(iter(frames.get, None))
-        try:
-            for _ in range(self._options.window):
-                offer()
-            for answer in call:
-                self._record_answer(answer, offered_s.popleft())
-                offer()
-            for began_s in offered_s:
-                self.record("StreamDetect", began_s, error=ServerFailure("the stream ended before all answers came"))
-        except grpc.RpcError as error:
-            broken = self.convert(error)
-            for began_s in offered_s or [time.perf_counter()]:
-                self.record("StreamDetect", began_s, error=broken)
-            gevent.sleep(PAUSE_AFTER_FAILURE_S)
-        finally:
-            call.cancel()
-            frames.put(None)
-
-    def _requests(self) -> Iterator[pb.StreamDetectRequest]:
-        for index in range(self._options.frames):
-            if self.environment.runner.state not in (STATE_SPAWNING, STATE_RUNNING):
-                return
-            yield encode_frame(index, next(self._images), DetectOptions(), model=self._options.model)
-
-    def _record_answer(self, answer: pb.StreamDetectResponse, began_s: float) -> None:
-        result = decode_frame(answer, url=self._url, model=self._options.model)
-        error = result.error if isinstance(result, FrameError) else None
-        self.record("StreamDetect", began_s, response_bytes=answer.ByteSize(), error=error, response=answer.response)
+        print(describe_run(folder))
+        print(f"report: {write_report(folder)}", flush=True)

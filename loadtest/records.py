@@ -1,8 +1,8 @@
 """What a load test leaves for its report: one record for each request, and the facts of the run.
 
 In the folder of a run lie `requests-N.jsonl`, one for each Locust worker (JSON lines, one request each, in the order in
-which they ended), and `run.json`. All times are seconds on the run's clock, which is 0 when the scenario begins; the
-warm-up comes first, so it begins at 0 and what counts begins at `RunFacts.warm_up_s`.
+which they ended), and `run.json`. All times are seconds on the run's clock, which is 0 when the run begins; users
+are made first, then comes the warm-up, and what counts begins at `RunFacts.warm_up_s`.
 """
 
 from __future__ import annotations

@@ -1,132 +1,169 @@
-"""Starts the server, loads it with Locust, leaves a report: `python loadtest/run.py --help`."""
+"""Starts the server, loads it with Locust as a scenario says, leaves a report: `python loadtest/run.py --help`."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import subprocess
+import dataclasses
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from loadtest.images import ROOT, NoImages, load_images
-from loadtest.server_process import ServerDidNotStart, running_server, wait_until_ready
-from loadtest.summary import format_summary, read_summary
+from loadtest.access import Access
+from loadtest.command_line import FAILED, MET, MISSED, NO_SERVER, STOPPED, USAGE, overrides, parser
+from loadtest.folders import fresh_folder
+from loadtest.images import ROOT, NoImages, image_paths
+from loadtest.locust_processes import LocustRun, run_locust
+from loadtest.objectives import BROKEN, judged
+from loadtest.outline import describe_scenario, list_scenarios
+from loadtest.records import RUN_FILE, RunFacts
+from loadtest.report.sampling import SAMPLES_FILE, sampled
+from loadtest.scenario import Scenario, ScenarioError, load_scenario
+from loadtest.scenario.read import find_scenario, read_document
+from loadtest.server_process import ServerDidNotStart, last_line, started_server, wait_until_ready
+from loadtest.summary import describe_run
+from loadtest.tensors import UnknownShape
+from loadtest.trial import NoAnswer, try_requests
+from pasarela_client.errors import InvalidRequest, ServerUnreachable
 
-_USERS: Final = {"unary": ("DetectUser",), "stream": ("StreamDetectUser",), "both": ("DetectUser", "StreamDetectUser")}
-_FINISH_S: Final = 30
-"""How long requests under way may take to finish when the run is over."""
+_ANSWERS_S: Final = 10.0
+"""How long a server that runs already may take to say that it is ready."""
 
-_EPILOG = """\
-examples:
-  python loadtest/run.py                               8 users for 30 s on the models that ship with the project
-  python loadtest/run.py --users 16 --run-time 2m      longer and harder
-  python loadtest/run.py --model garments_onnx --calls unary
-  python loadtest/run.py --url 10.0.0.5:8001           a server that runs already; it is not stopped
 
-The users are a closed loop: each waits for an answer before it asks again, so a slow server is asked less often.
-Locust's own page, to play with: locust -f loadtest/locustfile.py --host 127.0.0.1:8001
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """The server under test."""
 
-exit codes: 0 no request failed; 1 some did, or none was made; 2 wrong usage; 3 no server; 130 Ctrl-C
-"""
+    access: Access
+    metrics_url: str = ""
+    pid: int | None = None
+    ready_s: float | None = None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one load test and returns the exit code."""
-    parser = _build_parser()
-    arguments = parser.parse_args(argv)
+    flags = parser()
+    arguments = flags.parse_args(argv)
+    if arguments.list:
+        print(list_scenarios())
+        return MET
     try:
-        load_images(arguments.images)
-    except NoImages as error:
-        parser.error(str(error))
-    report = arguments.reports / datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    report.mkdir(parents=True)
-    try:
-        with _server(arguments, report) as url:
-            print(f"{arguments.users} users for {arguments.run_time} on {arguments.model} at {url}", flush=True)
-            locust = _run_locust(arguments, url, report)
-    except ServerDidNotStart as error:
+        scenario, changes = _read(arguments)
+    except (ScenarioError, NoImages) as error:
         print(f"loadtest: {error}", file=sys.stderr)
-        return 3
+        return USAGE
+    if arguments.check:
+        print(describe_scenario(scenario))
+        return MET
+    folder = fresh_folder(arguments.reports)
+    try:
+        with _server(arguments, scenario, folder) as server:
+            try_requests(scenario, server.access)
+            return _load(arguments, scenario, changes, server, folder)
+    except (ServerDidNotStart, NoAnswer) as error:
+        print(f"loadtest: {error}", file=sys.stderr)
+        unreachable = isinstance(error, NoAnswer) and not isinstance(error.error, ServerUnreachable)
+        return FAILED if unreachable else NO_SERVER
+    except (InvalidRequest, UnknownShape) as error:
+        print(f"loadtest: {error}", file=sys.stderr)
+        return USAGE
     except KeyboardInterrupt:
         print("loadtest: stopped", file=sys.stderr)
-        return 130
-    return _conclude(report, locust)
+        return STOPPED
+
+
+def _read(arguments: argparse.Namespace) -> tuple[Scenario, list[str]]:
+    """The scenario as the flags change it."""
+    changes = overrides(arguments, read_document(arguments.scenario))
+    scenario, _ = load_scenario(arguments.scenario, changes)
+    for entry in scenario.requests:
+        if entry.user != "raw":
+            image_paths(None if entry.images is None else Path(entry.images))
+    return scenario, changes
 
 
 @contextlib.contextmanager
-def _server(arguments: argparse.Namespace, report: Path) -> Iterator[str]:
+def _server(arguments: argparse.Namespace, scenario: Scenario, folder: Path) -> Iterator[_Server]:
+    """The server that the flags name, or one that is started and stopped again."""
+    files = {"ca": str(arguments.server_ca or ""), "token_file": str(arguments.token_file or "")}
     if arguments.url is None:
-        print(f"starting a server on {arguments.model_repository} …", flush=True)
-        with running_server(arguments.model_repository, report / "server.log", ready_s=arguments.ready) as url:
-            yield url
-    elif wait_until_ready(arguments.url, 10):
-        yield arguments.url
-    else:
+        part = scenario.server
+        repository = ROOT / part.repository
+        print(f"starting a server on {repository} …", flush=True)
+        with started_server(repository, folder / "server.log", part.flags, ready_s=part.ready) as started:
+            access = Access(started.url, **files)
+            yield _Server(access, started.metrics_url, started.pid, started.ready_s)
+        return
+    access = Access(arguments.url, **files)
+    if not files["ca"] and "://" not in arguments.url and not wait_until_ready(arguments.url, _ANSWERS_S):
         raise ServerDidNotStart(f"no ready server answers at {arguments.url}")
+    yield _Server(access, arguments.metrics_url or "")
 
 
-def _run_locust(arguments: argparse.Namespace, url: str, report: Path) -> int:
-    command = [sys.executable, "-m", "locust", "-f", str(ROOT / "loadtest" / "locustfile.py"), "--headless"]
-    command += ["--host", url, "--users", str(arguments.users), "--spawn-rate", str(arguments.users)]
-    command += ["--run-time", arguments.run_time, "--stop-timeout", str(_FINISH_S), "--exit-code-on-error", "1"]
-    command += ["--model", arguments.model, "--window", str(arguments.window)]
-    command += ["--html", str(report / "report.html"), "--json-file", str(report / "stats")]
-    command += ["--csv", str(report / "requests"), "--csv-full-history", "--only-summary", "--loglevel", "WARNING"]
-    if arguments.images:
-        command += ["--images", str(arguments.images)]
-    command += _USERS[arguments.calls]
-    with (report / "locust.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            return process.wait()
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def _conclude(report: Path, locust: int) -> int:
-    stats = report / "stats.json"
-    summaries = read_summary(stats) if stats.exists() else []
-    if not summaries:
-        print(f"loadtest: no request was made; see {report / 'locust.log'}", file=sys.stderr)
-        return 1
-    print(format_summary(summaries))
-    print(f"report: {report / 'report.html'}")
-    return 1 if locust or any(summary.failures for summary in summaries) else 0
-
-
-def _build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python loadtest/run.py",
-        description="Starts the server, loads it with Locust users over gRPC, and leaves a report.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+def _load(
+    arguments: argparse.Namespace, scenario: Scenario, changes: Sequence[str], server: _Server, folder: Path
+) -> int:
+    """Runs Locust against a server that is there; the exit code."""
+    name = str(find_scenario(arguments.scenario).resolve())
+    web_port = arguments.web_port if arguments.web else None
+    run = LocustRun(name, changes, server.access, folder, arguments.reports, arguments.workers, web_port)
+    if web_port is not None:
+        print(f"Locust's page: http://127.0.0.1:{web_port} (Ctrl-C ends it)", flush=True)
+        run_locust(run)
+        return STOPPED
+    facts_of_now = _conditions(scenario)
+    print(f"{scenario.title}\n  {describe_scenario(scenario)}\n  on {server.access.url}", flush=True)
+    with sampled(server.pid, server.metrics_url or None, folder / SAMPLES_FILE):
+        run_locust(run)
+    if not (folder / RUN_FILE).exists():
+        print(f"loadtest: Locust ended before there was anything: {last_line(folder / 'locust.log')}", file=sys.stderr)
+        return FAILED
+    facts = dataclasses.replace(
+        judged(folder, RunFacts.read(folder)),
+        metrics_url=server.metrics_url,
+        server_pid=server.pid,
+        server_ready_s=server.ready_s,
+        conditions=facts_of_now,
     )
-    add = parser.add_argument
-    add("--users", type=int, default=8, metavar="N", help="concurrent users (default: 8)")
-    add("--run-time", default="30s", metavar="TIME", help="how long, as in 45s, 5m, 1h (default: 30s)")
-    add(
-        "--calls",
-        choices=sorted(_USERS),
-        default="both",
-        help="Detect, StreamDetect or both (default: both)",
-    )
-    add("--model", default="garments", help="model to ask (default: garments)")
-    add("--window", type=int, default=4, metavar="N", help="frames under way in each stream (default: 4)")
-    add("--images", type=Path, metavar="DIR", help="folder of images to send (default: the project's samples)")
-    add("--url", metavar="HOST:PORT", help="a server that runs already (default: one is started)")
-    repository = ROOT / "model_repository"
-    add("--model-repository", type=Path, default=repository, metavar="DIR", help="what the started server serves")
-    add("--ready", type=float, default=180, metavar="S", help="seconds that it may take to get ready (default: 180)")
-    reports = ROOT / "loadtest" / "reports"
-    add("--reports", type=Path, default=reports, metavar="DIR", help="where reports go (default: loadtest/reports)")
-    return parser
+    facts.write(folder)
+    return _conclude(facts, folder, arguments.compare)
+
+
+def _conclude(facts: RunFacts, folder: Path, compare: Path | None) -> int:
+    # What draws the report takes seconds to import: not before the load, and not for --list.
+    from loadtest.report.document import NoReport
+    from loadtest.report.write import write_report
+
+    print(f"\n{describe_run(folder)}\n")
+    try:
+        print(f"report: {write_report(folder, compare=compare)}")
+    except (NoReport, OSError) as error:
+        print(f"loadtest: there is no report: {error}", file=sys.stderr)
+        return FAILED
+    if facts.cut_short:
+        return STOPPED
+    missed = {objective.name for objective in facts.objectives if not objective.met}
+    if missed & BROKEN:
+        return FAILED
+    return MISSED if missed else MET
+
+
+def _conditions(scenario: Scenario) -> dict[str, Any]:
+    """The machine and the versions, as they are now."""
+    from loadtest.benchmark.conditions import conditions
+
+    folders = dict.fromkeys(entry.images for entry in scenario.requests if entry.user != "raw")
+    images = [path for folder in folders or (None,) for path in image_paths(None if folder is None else Path(folder))]
+    found = conditions(images)
+    found["packages"] = {**found["packages"], "locust": metadata.version("locust")}
+    if not folders:
+        del found["images"]
+    return found
 
 
 if __name__ == "__main__":

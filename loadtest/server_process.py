@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import subprocess
 import sys
@@ -21,6 +22,11 @@ STOP_S: Final = 15.0
 _LOOK_S: Final = 0.5
 """How often a wait looks whether the process is still there."""
 
+_SAYS_S: Final = 2.0
+"""A server that is ready has said where its metrics are, or says it within this time."""
+
+_METRICS: Final = re.compile(r"http://\S+:\d+/metrics")
+
 _RECONNECT: Final = tuple((f"grpc.{name}_reconnect_backoff_ms", 20) for name in ("initial", "min", "max"))
 """A server that has just bound its port is found within these milliseconds."""
 
@@ -38,6 +44,8 @@ class StartedServer:
     pid: int
     ready_s: float
     """From the start of the process until its health said that it serves."""
+    metrics_url: str = ""
+    """http://host:port/metrics; empty if it does not say where they are."""
 
 
 @contextlib.contextmanager
@@ -72,7 +80,8 @@ def started_server(
     with process_until_left(command, log) as (process, begun_s):
         if not wait_until_ready(url, ready_s, process):
             raise ServerDidNotStart(_why(process, log, ready_s))
-        yield StartedServer(url, process.pid, time.monotonic() - begun_s)
+        ready_after_s = time.monotonic() - begun_s
+        yield StartedServer(url, process.pid, ready_after_s, metrics_address(log))
 
 
 @contextlib.contextmanager
@@ -112,6 +121,16 @@ def wait_until_ready(url: str, ready_s: float, process: subprocess.Popen[bytes] 
                 # Whatever it is but the time that is up, it may come back at once.
                 time.sleep(max(0.0, min(_LOOK_S / 5, begun_s + _LOOK_S - time.monotonic())))
     return False
+
+
+def metrics_address(log: Path) -> str:
+    """Where a server that is ready has its metrics, by what it printed; empty if it did not say so in time."""
+    until_s = time.monotonic() + _SAYS_S
+    while time.monotonic() < until_s:
+        if found := _METRICS.search(log.read_text(errors="replace")):
+            return found[0]
+        time.sleep(_LOOK_S / 10)
+    return ""
 
 
 def free_port() -> int:

@@ -1,69 +1,92 @@
-"""The figures of a finished load test, out of what Locust wrote."""
+"""The figures of a finished load test, for the terminal."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Final
 
+from loadtest.benchmark.spread import percentile
+from loadtest.objectives import Counted, counted, is_late_answer, is_unanswered
+from loadtest.records import Finding, ObjectiveResult, RequestRecord, RunFacts, read_records
 from pasarela_client.commands.tables import format_table
 
-
-@dataclass(frozen=True, slots=True)
-class RequestSummary:
-    """How one kind of request fared."""
-
-    name: str
-    requests: int
-    failures: int
-    duration_s: float
-    """From the first request of this kind to the last."""
-    times_ms: Mapping[float, int]
-    """Latency to number of requests; Locust rounds long ones to two digits."""
-
-    @property
-    def per_second(self) -> float:
-        """Requests that succeeded, per second."""
-        return (self.requests - self.failures) / self.duration_s if self.duration_s > 0 else 0.0
-
-    def percentile_ms(self, fraction: float) -> float:
-        """The latency that this part of the requests stayed at or below, failures included."""
-        passed = 0
-        for time_ms in sorted(self.times_ms):
-            passed += self.times_ms[time_ms]
-            if passed >= fraction * self.requests:
-                return time_ms
-        return 0.0
+_HEADER: Final = ("answered", "failed", "per second", "p50 ms", "p95 ms", "p99 ms")
+_METHODS: Final = {
+    "raw": "ModelInfer",
+    "stream": "StreamDetect",
+    "slow": "StreamDetect, read slowly",
+    "leaver": "leavers",
+}
 
 
-def read_summary(path: Path) -> list[RequestSummary]:
-    """Reads the file that `locust --json-file` wrote."""
-    entries: list[dict[str, Any]] = json.loads(path.read_text())
-    return [
-        RequestSummary(
-            name=entry["name"],
-            requests=entry["num_requests"],
-            failures=entry["num_failures"],
-            duration_s=entry["last_request_timestamp"] - entry["start_time"],
-            times_ms={float(time_ms): count for time_ms, count in entry["response_times"].items()},
-        )
-        for entry in entries
-    ]
+def describe_run(folder: Path) -> str:
+    """Tables of what was asked, what was found, and the objectives."""
+    facts, records = RunFacts.read(folder), read_records(folder)
+    results = counted(facts, records)
+    parts = [_by_request(results)] if results.records else ["  no request belongs to the results"]
+    counting = [index for index, step in enumerate(facts.steps) if step.counts]
+    if len(counting) > 1 and not any(finding.name in {"rate", "saturation"} for finding in facts.findings):
+        parts.append(_by_step(facts, records, counting))
+    if facts.findings:
+        parts.append("\n".join(map(_finding, facts.findings)))
+    if facts.objectives:
+        parts.append(_objectives(facts.objectives))
+    if facts.cut_short:
+        parts.append("  cut short: these are the figures of what was measured until then")
+    return "\n\n".join(parts)
 
 
-def format_summary(summaries: Sequence[RequestSummary]) -> str:
-    """A table for the terminal: one line for each kind of request."""
-    rows = [["request", "done", "failed", "per second", "p50 ms", "p95 ms", "p99 ms"]]
+def _by_request(results: Counted) -> str:
+    groups: dict[tuple[str, str], list[RequestRecord]] = {}
+    for record in results.records:
+        groups.setdefault((_METHODS.get(record.user, "Detect"), record.model), []).append(record)
+    extra = _extra(results.records)
+    rows = [["request", *_HEADER, *extra]]
     rows += [
-        [
-            one.name,
-            str(one.requests - one.failures),
-            str(one.failures),
-            f"{one.per_second:.1f}",
-            *(f"{one.percentile_ms(fraction):.0f}" for fraction in (0.5, 0.95, 0.99)),
-        ]
-        for one in summaries
+        [f"{method} {model}", *_row(Counted(group, results.steps), extra)] for (method, model), group in groups.items()
     ]
-    return format_table(rows, right=range(1, 7), indent="  ")
+    return format_table(rows, right=range(1, len(rows[0])), indent="  ")
+
+
+def _by_step(facts: RunFacts, records: Sequence[RequestRecord], counting: Sequence[int]) -> str:
+    extra = _extra([record for record in records if record.step in set(counting)])
+    rows = [["step", *_HEADER, *extra]]
+    for index in counting:
+        step = Counted([record for record in records if record.step == index], [facts.steps[index]])
+        rows.append([facts.steps[index].name, *_row(step, extra)])
+    return format_table(rows, right=range(1, len(rows[0])), indent="  ")
+
+
+def _extra(records: Sequence[RequestRecord]) -> list[str]:
+    """Columns that only some runs need."""
+    there = {record.outcome for record in records}
+    return [outcome for outcome in ("late", "refused", "unsent", "left") if outcome in there]
+
+
+def _row(group: Counted, extra: Sequence[str]) -> list[str]:
+    latencies_ms = group.latencies_ms
+    times = [f"{percentile(latencies_ms, part):.0f}" if latencies_ms else "–" for part in (0.5, 0.95, 0.99)]
+    answered = group.count(lambda record: record.outcome == "done" or is_late_answer(record))
+    counts = [str(answered), str(group.count(is_unanswered))]
+    return [*counts, f"{group.per_second:.1f}", *times, *(str(_outcomes(group, outcome)) for outcome in extra)]
+
+
+def _outcomes(group: Counted, outcome: str) -> int:
+    return group.count(lambda record: record.outcome == outcome)
+
+
+def _finding(finding: Finding) -> str:
+    if finding.value is None:
+        value = "none found"
+    else:
+        value = f"{finding.value:.3g}{'' if finding.unit == '/s' else ' '}{finding.unit}".strip()
+    low, high = finding.low, finding.high
+    between = f" (between {low:.3g} and {high:.3g})" if low is not None and high is not None else ""
+    return f"  {finding.name}: {value}{between}; {finding.explanation}"
+
+
+def _objectives(results: Sequence[ObjectiveResult]) -> str:
+    rows = [["", "objective", "wanted", "got"]]
+    rows += [["✓" if one.met else "✗", one.name, one.wanted, one.got] for one in results]
+    return format_table(rows, right=(), indent="  ")

@@ -66,6 +66,23 @@ def load_scenario(name: str | Path, overrides: Sequence[str] = ()) -> tuple[Scen
         ScenarioError: The file is missing, is no YAML, or says something that is not allowed.
     """
     path = find_scenario(name)
+    document, lines = _read(path)
+    for override in overrides:
+        lines.update(_apply(document, override))
+    return _validated(document, path, lines), document
+
+
+def read_document(name: str | Path) -> dict[str, Any]:
+    """What a scenario's file says, unchecked.
+
+    Raises:
+        ScenarioError: The file is missing, is no YAML, or holds no keys.
+    """
+    return _read(find_scenario(name))[0]
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[_Place, int | str]]:
+    """The document in a file, and the line of each of its keys."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
@@ -83,9 +100,7 @@ def load_scenario(name: str | Path, overrides: Sequence[str] = ()) -> tuple[Scen
         raise ScenarioError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(document, dict):
         raise ScenarioError(f"{path}:1: expected keys such as title, requests and load, got {document!r}")
-    for override in overrides:
-        lines.update(_apply(document, override))
-    return _validated(document, path, lines), document
+    return document, lines
 
 
 def parse_scenario(document: Mapping[str, Any], name: str) -> Scenario:

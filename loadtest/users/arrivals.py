@@ -1,0 +1,102 @@
+"""Requests that come when they come: each is sent in a greenlet of its own when it is due, answered or not."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Final
+
+import gevent
+
+from loadtest.access import Way
+from loadtest.plan.arrivals import Arrival, arrivals, choose
+from loadtest.plan.steps import PlacedStep
+from loadtest.scenario import DetectRequests, LeaverRequests, RawRequests, Requests
+from loadtest.scenario.loads import Arriving
+from loadtest.users.detect import DetectCall
+from loadtest.users.leaver import LeaverCall
+from loadtest.users.raw import RawCall
+from loadtest.users.scenario_user import ScenarioUser
+from loadtest.users.sending import Sending
+from loadtest.users.unary import Call, send, unsent
+
+_CONNECTIONS: Final = 16
+"""Of one process. Each is a client as the server sees it."""
+
+
+class ArrivalUser(ScenarioUser):
+    """Sends what its process has to send of an open loop; there is one in each process."""
+
+    def on_start(self) -> None:
+        """Gets ready what is sent; the entries stand for requests here, not for users."""
+        self._mine = not self.sending.arrivals_taken
+        self.sending.arrivals_taken = True
+        self._done = -1
+        if self._mine:
+            load = self.sending.scenario.load
+            assert isinstance(load, Arriving)
+            self._bound = max(1, load.max_under_way // self.sending.shares)
+            connections = min(_CONNECTIONS, self._bound)
+            self._ways = [self.way, *(self.sending.open() for _ in range(connections - 1))]
+            self._turn = itertools.cycle(self._ways)
+            self._calls = calls_of(self.sending.scenario.requests, self.way)
+
+    def on_stop(self) -> None:
+        """Closes the connections."""
+        if self._mine:
+            self.sending.arrivals_taken = False
+            for way in self._ways[1:]:
+                self.sending.close(way)
+        super().on_stop()
+
+    def ask(self) -> None:
+        """One step of the load."""
+        step = self.sending.wait_for_step(after=self._done)
+        if step is None or not self._mine or step.step.loop != "open":
+            gevent.sleep(0.05)
+            return
+        self._done = step.index
+        self._send_all(step)
+
+    def _send_all(self, step: PlacedStep) -> None:
+        sending = self.sending
+        load = sending.scenario.load
+        assert isinstance(load, Arriving)
+        weights = [entry.weight for entry in sending.scenario.requests]
+        for arrival in arrivals(step, load.arrivals, load.seed, sending.share, sending.shares):
+            if (wait_s := arrival.due_s - sending.now()) > 0:
+                gevent.sleep(wait_s)
+            if sending.over:
+                return
+            call = self._calls[choose(weights, load.seed, arrival.number)]
+            if sending.under_way >= self._bound:
+                unsent(sending, call, arrival.due_s, step.index, self._bound)
+            else:
+                gevent.spawn(_send_one, sending, call, next(self._turn), arrival)
+                gevent.sleep(0)  # it counts as under way once it runs
+
+
+def calls_of(entries: Sequence[Requests], way: Way) -> list[Call]:
+    """What is sent for each entry.
+
+    Raises:
+        NoImages: There are none.
+        UnknownShape: There is no saying which tensors a model takes.
+        grpc.RpcError: The server does not say what a model takes.
+    """
+    calls: list[Call] = []
+    for entry in entries:
+        match entry:
+            case DetectRequests():
+                calls.append(DetectCall(entry))
+            case RawRequests():
+                calls.append(RawCall(entry, way))
+            case LeaverRequests():
+                calls.append(LeaverCall(entry))
+            case _:
+                raise TypeError(f"user: {entry.user} paces itself")
+    return calls
+
+
+def _send_one(sending: Sending, call: Call, way: Way, arrival: Arrival) -> None:
+    send(sending, call, way, arrival.number, arrival.due_s, "open")
