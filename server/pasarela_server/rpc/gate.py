@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
 import grpc
+from google.protobuf.message import DecodeError
 from typing_extensions import override
 
 from pasarela_proto import inference_pb2 as pb
@@ -70,8 +71,7 @@ class Gate(grpc.GenericRpcHandler):
         code, denied = _denied(path, allowed, frozenset({Group.CONTROL}))
 
         async def call(request: Any, context: Context) -> Any:
-            message = kind.FromString(request) if isinstance(request, bytes) else request
-            if message.settings:
+            if _changes(kind, request):
                 self._refusals.note("a token for other calls", path, context.peer())
                 await context.abort(code, f"changing settings: {denied}")
             return await answer(request, context)
@@ -80,6 +80,15 @@ class Gate(grpc.GenericRpcHandler):
             call, handler.request_deserializer, handler.response_serializer
         )
         return reading
+
+
+def _changes(kind: type[Settings], request: Any) -> bool:
+    """Whether a request names settings to change. One that is no message is for its method to refuse."""
+    try:
+        message = kind.FromString(request) if isinstance(request, bytes) else request
+    except DecodeError:
+        return False
+    return isinstance(message, kind) and bool(message.settings)
 
 
 def _bearer_tokens(metadata: Any) -> list[str]:

@@ -58,7 +58,9 @@ class Protection:
                 _warn_if_expiring(self._certificates.current.expires)
         if settings.tokens is not None:
             path = settings.tokens
-            self._tokens = Watched("the tokens", (path,), functools.partial(load_tokens, path), level=level)
+            self._tokens = Watched(
+                "the tokens", (path,), functools.partial(load_tokens, path, quiet=quiet), level=level
+            )
             if not quiet:
                 warn_if_open(TOKENS_FLAG, path)
         self._poller = Poller(self.look, _LOOK_EVERY_S, "certificates and tokens")

@@ -29,6 +29,9 @@ def read_file(flag: str, path: Path) -> bytes:
         UnusableFile: It is not there, cannot be read, is empty or far too large.
     """
     try:
+        kind = path.stat().st_mode
+        if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):  # opening a folder says itself what is wrong
+            raise UnusableFile(flag, path, "it is no file that can be read again and again")
         with path.open("rb") as file:
             content = file.read(_MOST_BYTES + 1)
     except OSError as error:

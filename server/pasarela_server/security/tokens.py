@@ -63,11 +63,15 @@ class Tokens:
         return allowed
 
 
-def load_tokens(path: Path) -> Tokens:
+def load_tokens(path: Path, *, quiet: bool = False) -> Tokens:
     """Reads a file of tokens: lines of groups and a token, as `inference,observability TOKEN`.
 
     Groups are named with commas between them; `all` is all of them. A token may be written as `sha256:` and its hash.
-    Empty lines, and what begins with #, are passed over.
+    Empty lines, and what begins with #, are passed over. Tokens that can be guessed are a warning.
+
+    Args:
+        path: The file.
+        quiet: Warns of nothing.
 
     Raises:
         UnusableFile: It cannot be read, a line is wrong, or there is no token. No message shows what a line holds.
@@ -78,7 +82,7 @@ def load_tokens(path: Path) -> Tokens:
         raise UnusableFile(TOKENS_FLAG, path, "it is not UTF-8") from error
     lines: dict[bytes, tuple[int, TokenLine]] = {}
     for number, written in enumerate(text.splitlines(), 1):
-        if not written.strip() or written.lstrip().startswith("#"):
+        if not _is_line(written):
             continue
         try:
             line = _line(written)
@@ -87,17 +91,29 @@ def load_tokens(path: Path) -> Tokens:
         if line.digest in lines:
             raise UnusableFile(TOKENS_FLAG, path, f"line {number} repeats the token of line {lines[line.digest][0]}")
         lines[line.digest] = (number, line)
-        token = written.split()[1]
-        if not token.startswith(_HASHED) and len(token) < _SHORT_CHARS:
-            _log.warning(
-                "%s %s: the token in line %d is short enough to be guessed; openssl rand -hex 32 makes a good one",
-                TOKENS_FLAG,
-                path,
-                number,
-            )
     if not lines:
         raise UnusableFile(TOKENS_FLAG, path, "it holds no token; write a line like: inference TOKEN")
+    if not quiet:
+        _warn_of_short_ones(path, text)
     return Tokens(line for _, line in lines.values())
+
+
+def _warn_of_short_ones(path: Path, text: str) -> None:
+    tokens = (
+        (number, written.split()[-1:]) for number, written in enumerate(text.splitlines(), 1) if _is_line(written)
+    )
+    short = [number for number, (token,) in tokens if len(token) < _SHORT_CHARS]
+    if short:
+        _log.warning(
+            "%s %s: tokens short enough to be guessed: %s; openssl rand -hex 32 makes a good one",
+            TOKENS_FLAG,
+            path,
+            ", ".join(f"line {number}" for number in short),
+        )
+
+
+def _is_line(written: str) -> bool:
+    return bool(written.strip()) and not written.lstrip().startswith("#")
 
 
 def _line(written: str) -> TokenLine:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import string
 from pathlib import Path
 
@@ -76,6 +77,12 @@ def test_what_is_no_file_of_tokens(write, content: str | bytes, words: str) -> N
     assert HASH[1:] not in str(refused.value)
 
 
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UnusableFile, match="it is no file that can be read again and again"):
+        load_tokens(tmp_path / "pipe")
+
+
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(UnusableFile, match="No such file or directory"):
         load_tokens(tmp_path / "absent")
@@ -84,10 +91,16 @@ def test_no_file(tmp_path: Path) -> None:
 def test_a_token_that_can_be_guessed_is_warned_of_without_telling_it(  # type: ignore[no-untyped-def]
     write, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tokens = load_tokens(write(f"inference {SECRET}\ninference opensesame\nall sha256:{'0' * 64}"))
+    path = write(f"inference {SECRET}\n# and\n\ninference opensesame\nall sha256:{'0' * 64}\ncontrol x")
+    tokens = load_tokens(path)
     (record,) = caplog.records
-    assert (record.levelno, "the token in line 2 is short" in record.getMessage()) == (logging.WARNING, True)
+    assert (record.levelno, "guessed: line 4, line 6;" in record.getMessage()) == (logging.WARNING, True)
     assert "opensesame" not in record.getMessage()
+    load_tokens(path, quiet=True)
+    path.write_text("inference opensesame\nwrong")
+    with pytest.raises(UnusableFile):
+        load_tokens(path)
+    assert caplog.records == [record], "what is refused is not warned of, too"
     assert tokens.allowed("opensesame") == {Group.INFERENCE}
 
 
