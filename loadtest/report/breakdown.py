@@ -20,18 +20,18 @@ from loadtest.report.windows import resampling_windows
 _MOST_MESSAGES = 40
 
 
-def by_kind(requests: Requests, seconds: float) -> list[dict[str, Any]]:
+def by_kind(requests: Requests, steps: Sequence[StepFacts]) -> list[dict[str, Any]]:
     """A row for each kind of user and model: counts, answers per second, percentiles.
 
     Args:
         requests: What counts.
-        seconds: How long it was sent.
+        steps: Those that count.
     """
     pairs = sorted(set(zip(requests.user, requests.model, strict=True)))
     rows = []
     for user, model in pairs:
         part = requests.where(np.asarray((requests.user == user) & (requests.model == model), dtype=np.bool_))
-        rows.append({"user": user, "model": model, **_counts(part, int(part.answered.sum()), seconds)})
+        rows.append({"user": user, "model": model, **_counts(part, steps)})
     return rows
 
 
@@ -48,7 +48,6 @@ def by_step(requests: Requests, steps: Sequence[StepFacts], server: Sequence[Int
         if not step.counts:
             continue
         part = requests.where(np.asarray(requests.step == number, dtype=np.bool_))
-        answered = part.answered & (part.done_s >= step.begins_s) & (part.done_s < step.ends_s)
         rows.append(
             {
                 "name": step.name,
@@ -58,7 +57,7 @@ def by_step(requests: Requests, steps: Sequence[StepFacts], server: Sequence[Int
                 "rate_from": step.rate_from,
                 "rate_to": step.rate_to,
                 "users": step.users,
-                **_counts(part, int(answered.sum()), step.ends_s - step.begins_s),
+                **_counts(part, [step]),
                 "figures": [figure.to_json() for figure in figures_of(part, resampling_windows([step]), server)],
             }
         )
@@ -131,12 +130,16 @@ def generator_lag_ms(requests: Requests) -> float | None:
     return _rounded(percentile((requests.sent_s - requests.due_s)[sent] * 1e3, 0.99))
 
 
-def _counts(requests: Requests, in_time: int, seconds: float) -> dict[str, Any]:
+def _counts(requests: Requests, steps: Sequence[StepFacts]) -> dict[str, Any]:
+    seconds = sum(step.ends_s - step.begins_s for step in steps)
+    done_s = requests.done_s[requests.answered]
+    in_time = sum(int(((done_s >= step.begins_s) & (done_s < step.ends_s)).sum()) for step in steps)
     latencies = requests.latency_ms[requests.timed]
     return {
         "requests": len(requests),
         "done": int(requests.answered.sum()),
-        "bad": int(requests.bad.sum()),
+        "failed": int(requests.unanswered.sum()),
+        "untimely": int(requests.untimely.sum()),
         "left": int((requests.outcome == "left").sum()),
         "per_second": _rounded(in_time / seconds) if seconds > 0 else None,
         **{f"p{fraction * 100:g}_ms": _rounded(percentile(latencies, fraction)) for fraction in PERCENTILES},

@@ -74,7 +74,7 @@ def build(
         "findings": [asdict(finding) for finding in run.findings],
         "headline": [figure.to_json() for figure in figures_of(counted, resampling_windows(counting), seen)],
         "steps": breakdown.by_step(requests, steps, seen),
-        "kinds": breakdown.by_kind(counted, seconds),
+        "kinds": breakdown.by_kind(counted, counting),
         "outcomes": breakdown.by_outcome(counted),
         "faults": breakdown.faults(counted),
         "frames": breakdown.frames(counted),

@@ -39,8 +39,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "p50_ms": Kind("p50 latency", "ms", "low", 0.05),
     "p95_ms": Kind("p95 latency", "ms", "low", 0.05),
     "p99_ms": Kind("p99 latency", "ms", "low", 0.05),
-    "bad": Kind("Failed", "%", "low", 0.001),
-    "late_frames": Kind("Frames late or lost", "%", "low", 0.001),
+    "failed": Kind("Failed", "%", "low", 0.001),
+    "late_frames": Kind("Frames too late", "%", "low", 0.001),
     "cores": Kind("Server CPU", "cores", "neither", 0.05),
     "memory_mb": Kind("Server memory", "MB", "low", 0.05),
     "cpu_ms": Kind("Server CPU per request", "ms", "low", 0.05),
@@ -114,13 +114,13 @@ def figures_of(requests: Requests, windows: Windows, server: Sequence[Interval] 
 
     figures = [rate("served", requests.done_s, requests.answered)]
     figures += _latencies(requests, windows, draws)
-    if requests.asked.any():
-        figures.append(share("bad", requests.bad, requests.asked))
-    frames = requests.is_frame & requests.asked
-    if frames.any():
-        figures.append(share("late_frames", np.isin(requests.outcome.astype(str), ["late", "lost"]), frames))
-    figures += _of_server(requests, windows, draws, server)
     everything = np.ones(len(requests), dtype=np.bool_)
+    figures.append(share("failed", requests.unanswered, everything))
+    frames = requests.is_frame & (requests.outcome != "left")
+    if frames.any():
+        missed = np.isin(requests.outcome.astype(str), ["late", "lost", "unsent"])
+        figures.append(share("late_frames", missed, frames))
+    figures += _of_server(requests, windows, draws, server)
     figures.append(rate("offered", requests.due_s, everything))
     order = list(KINDS)
     return sorted(figures, key=lambda figure: order.index(figure.name))

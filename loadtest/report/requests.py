@@ -68,9 +68,15 @@ class Requests:
         return np.isin(self.outcome.astype(str), list(BAD))
 
     @property
-    def asked(self) -> Bools:
-        """Those whose end says something of the server: not those whose client went away on purpose."""
-        return np.asarray(self.outcome != "left", dtype=np.bool_)
+    def unanswered(self) -> Bools:
+        """Those whose client was still there and got nothing it can use; what objectives call failed."""
+        late = (self.outcome == "late") & (self.status != "OK")
+        return np.asarray(np.isin(self.outcome.astype(str), ["refused", "failed", "lost"]) | late, dtype=np.bool_)
+
+    @property
+    def untimely(self) -> Bools:
+        """Those that were answered after their deadline, or never sent."""
+        return self.bad & ~self.unanswered
 
     def where(self, rows: Bools) -> Self:
         """Only some of the rows."""

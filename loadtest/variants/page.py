@@ -56,8 +56,8 @@ def render_variants(comparison: Comparison, tolerated: float = TOLERATED_MAP) ->
         tiles=list(_tiles(comparison, tolerated)),
         tile_notes=[
             (
-                f"Among the variants that lose at most {tolerated:g} mAP50-95 against the best; where rounds of another "
-                f"came as near, that is said."
+                f"Among the variants that lose at most {tolerated:g} mAP50-95 against the best; where rounds of "
+                f"another came as near, that is said."
             )
         ],
         sections=[_table(comparison, tolerated), *_bars(comparison), _how(comparison), _conditions(comparison)],
@@ -116,9 +116,9 @@ def _table(comparison: Comparison, tolerated: float) -> Section:
         tables=[Table("Medians of the rounds, smallest and largest in brackets", head, rows, broken=True)],
         after=[
             (
-                f"Alone: one client that waits for each answer. Busy: {comparison.clients} of them. Green: better in every "
-                f"round than any other of the choice. Of those that lose more than {tolerated:g} mAP50-95, or do not run "
-                f"here, none is chosen."
+                f"Alone: one client that waits for each answer. Busy: {comparison.clients} of them. Green: better in "
+                f"every round than any other of the choice. Of those that lose more than {tolerated:g} mAP50-95, or do "
+                f"not run here, none is chosen."
             )
         ],
     )

@@ -44,11 +44,12 @@ def steps_section(document: Document) -> Section | None:
             cell(*_load(step)),
             cell(text.number(step["per_second"]), step["per_second"]),
             *(cell(text.number(step[name]), step[name]) for name in ("p50_ms", "p95_ms", "p99_ms", "max_ms")),
-            cell(f"{step['bad']:,}", step["bad"]),
+            cell(f"{step['failed']:,}", step["failed"]),
+            cell(f"{step['untimely']:,}", step["untimely"]),
         )
         for step in steps
     ]
-    head = ("step", "begins, s", "load", "served /s", "p50 ms", "p95 ms", "p99 ms", "longest ms", "failed")
+    head = ("step", "begins, s", "load", "served /s", "p50 ms", "p95 ms", "p99 ms", "longest ms", "failed", "too late")
     return Section(
         "Step by step",
         charts=drawn(served_by_load(document), latency_by_load(document)),
@@ -134,7 +135,8 @@ def kinds_section(document: Document) -> Section | None:
         row(
             f"{one['user']} · {one['model']}",
             cell(f"{one['requests']:,}", one["requests"]),
-            cell(f"{one['bad']:,}", one["bad"]),
+            cell(f"{one['failed']:,}", one["failed"]),
+            cell(f"{one['untimely']:,}", one["untimely"]),
             cell(text.number(one["per_second"]), one["per_second"]),
             *(cell(text.number(one[name]), one[name]) for name in _PERCENTILES),
         )
@@ -144,6 +146,7 @@ def kinds_section(document: Document) -> Section | None:
         "user · model",
         "requests",
         "failed",
+        "too late",
         "served /s",
         "p50 ms",
         "p90 ms",
