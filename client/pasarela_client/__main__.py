@@ -20,8 +20,8 @@ from pasarela_client.errors import (
     ServerUnreachable,
 )
 
-_CUT_SHORT = (130, 141)
-"""Exit codes after Ctrl-C, and after the reader of the output went away."""
+_CUT_SHORT = (130, 141, 143)
+"""Exit codes after Ctrl-C, after the reader of the output went away, and after SIGTERM."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0 done; 1 failed, wholly or in part; 2 wrong usage; 3 no server; 130 Ctrl-C; 141 the reader of
-        the output went away.
+        the output went away; 143 a signal to end, where a command takes it as Ctrl-C.
     """
     arguments = _build_parser().parse_args(argv)
     try:

@@ -45,19 +45,20 @@ class TargetNames:
             pieces = urlsplit(origin)
             named = PurePath(unquote(pieces.path)).stem
             inside = Path(_UNFIT.sub("-", f"{pieces.hostname or 'stream'}-{named}".rstrip("-.")))
+            stem = inside.name
         else:
-            path = self._inside(origin)
-            inside = path.with_name(path.stem)
-        if begun is not None:
-            inside = inside.with_name(f"{inside.name}-{begun:%Y%m%d-%H%M%S}")
-        return self._unused(inside.with_name(f"{inside.name}.mp4"))
+            inside = self._inside(origin)
+            stem = inside.stem
+        when = f"-{begun:%Y%m%d-%H%M%S}" if begun is not None else ""
+        return self._unused(inside.with_name(f"{stem}{when}.mp4"))
 
     def _inside(self, origin: str) -> Path:
         path = Path(origin)
         for root in self._roots:
-            if path.is_relative_to(root):
-                return path.relative_to(root)
-        return Path(path.name or "image")
+            if path.is_relative_to(root) and path != root:
+                below = path.relative_to(root)
+                return below if ".." not in below.parts else Path(_named(below))
+        return Path(_named(path))
 
     def _unused(self, inside: Path) -> Path:
         target, number = self._folder / inside, 1
@@ -66,6 +67,10 @@ class TargetNames:
             target = self._folder / inside.with_name(f"{inside.stem}-{number}{inside.suffix}")
         self._used.add(target)
         return target
+
+
+def _named(path: Path) -> str:
+    return path.name if path.name not in {"", ".."} else "image"
 
 
 def clashing(targets: Iterable[Path], sources: Iterable[Path]) -> Path | None:

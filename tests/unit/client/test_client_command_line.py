@@ -13,7 +13,9 @@ import grpc
 import pytest
 from PIL import Image
 
+from pasarela_client import Detections
 from pasarela_client.__main__ import main
+from pasarela_client.exports import read_json_lines
 from pasarela_proto import detection_pb2 as pb
 
 Run = Callable[..., int]
@@ -60,16 +62,18 @@ def test_files_folders_and_globs(
 ) -> None:
     assert detect("--json", *(argument.format(photos) for argument in arguments)) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [Path(line["image"]).name for line in lines] == names
+    assert [Path(line["origin"]).name for line in lines] == names
 
 
-def test_json_lines_hold_everything(detect: Run, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_lines_hold_everything_and_can_be_read_again(
+    detect: Run, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert detect("--json", photos / "a.jpg") == 0
     captured = capsys.readouterr()
-    assert json.loads(captured.out) == {
-        "image": str(photos / "a.jpg"),
-        "frame_index": 0,
+    line = json.loads(captured.out)
+    assert line == {
         "origin": str(photos / "a.jpg"),
+        "frame_index": 0,
         "model": "garments",
         "version": "3",
         "width": 640,
@@ -78,6 +82,10 @@ def test_json_lines_hold_everything(detect: Run, photos: Path, capsys: pytest.Ca
         "server_ms": 3.0,
     }
     assert captured.err == ""
+    (tmp_path / "found.jsonl").write_text(captured.out)
+    (found,) = read_json_lines(tmp_path / "found.jsonl")
+    assert isinstance(found, Detections)
+    assert found.names.tolist() == ["skirt"]
 
 
 def test_options_reach_the_server(detect: Run, photos: Path, service: Any) -> None:
@@ -110,34 +118,30 @@ def test_saving_never_overwrites_the_images(detect: Run, photos: Path, capsys: p
 def test_the_good_ones_are_done_and_the_bad_ones_are_listed(
     detect: Run, photos: Path, service: Any, make_answer: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def stream(frames: Iterator[pb.StreamDetectRequest], context: Any) -> Iterator[pb.StreamDetectResponse]:
-        for frame in frames:
-            if frame.request.image.encoded.startswith(b"not an image"):
-                error = pb.FrameError(code=grpc.StatusCode.INVALID_ARGUMENT.value[0], message="this is no image")
-                yield pb.StreamDetectResponse(frame_index=frame.frame_index, error=error)
-            else:
-                yield pb.StreamDetectResponse(frame_index=frame.frame_index, response=make_answer())
+    def judge(request: pb.DetectRequest, context: Any) -> pb.DetectResponse:
+        if request.image.encoded.startswith(b"not an image"):
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "this is no image")
+        return make_answer()
 
-    service.stream = stream
+    service.detect = judge
     missing, nothing = photos / "missing.jpg", photos / "*.webp"
     assert detect("--json", photos / "a.jpg", missing, photos / "notes.txt", nothing, photos / "b.png") == 1
     captured = capsys.readouterr()
-    assert [Path(json.loads(line)["image"]).name for line in captured.out.splitlines()] == ["a.jpg", "b.png"]
-    assert captured.err.splitlines() == [
+    assert [Path(json.loads(line)["origin"]).name for line in captured.out.splitlines()] == ["a.jpg", "b.png"]
+    told, summary = captured.err.splitlines()[:-2], captured.err.splitlines()[-2:]
+    assert told == [
         f"pasarela: nothing matches {nothing}",
         f"pasarela: cannot read {missing}: No such file or directory",
         f"pasarela: {photos / 'notes.txt'}: this is no image",
-        "pasarela: 3 failed, see above",
     ]
+    assert summary[0].startswith("2 images done, 2 failed, 1 source unreadable or not whole in ")
+    assert summary[1] == "found 2 skirt"
 
 
 def test_a_model_that_is_not_there_is_said_once(
     detect: Run, photos: Path, service: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    error = pb.FrameError(code=grpc.StatusCode.NOT_FOUND.value[0], message="there is no model 'x'")
-    service.stream = lambda frames, context: (
-        pb.StreamDetectResponse(frame_index=frame.frame_index, error=error) for frame in frames
-    )
+    service.detect = lambda request, context: context.abort(grpc.StatusCode.NOT_FOUND, "there is no model 'x'")
     assert detect(photos, "--model", "x") == 1
     assert capsys.readouterr().err == "pasarela: there is no model 'x'\n"
 
@@ -206,19 +210,29 @@ def test_a_reader_that_goes_away_is_no_traceback(server: Any, photos: Path) -> N
     assert process.returncode == 141
 
 
-def test_ctrl_c_ends_at_once_and_cancels(server: Any, service: Any, photos: Path) -> None:
-    begun = threading.Event()
+@pytest.mark.parametrize("flags", [[], ["--deadline", "60"]], ids=["each by itself", "as a stream"])
+def test_ctrl_c_ends_at_once_and_cancels(server: Any, service: Any, photos: Path, flags: list[str]) -> None:
+    begun, over = threading.Event(), threading.Event()
+
+    def hang(context: Any) -> None:
+        context.add_callback(over.set)
+        begun.set()
+        over.wait()
+
+    def detect(request: pb.DetectRequest, context: Any) -> pb.DetectResponse:
+        hang(context)
+        return pb.DetectResponse()
 
     def stream(frames: Iterator[pb.StreamDetectRequest], context: Any) -> Iterator[pb.StreamDetectResponse]:
-        for _ in frames:
-            begun.set()
+        next(frames)
+        hang(context)
         yield from ()
 
-    service.stream = stream
-    command = [*PROGRAM, "detect", "--url", server.url, *[str(photos / "a.jpg")] * 20]
+    service.detect, service.stream = detect, stream
+    command = [*PROGRAM, "detect", "--url", server.url, *flags, *[str(photos / "a.jpg")] * 20]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert begun.wait(30)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate()
     assert (process.returncode, errors) == (130, b"")
-    assert service.stream_over.wait(30)
+    assert over.wait(30)

@@ -8,6 +8,9 @@ from typing import Final
 
 from pasarela_client.commands.detecting.wire import parse_jpeg
 
+WINDOW: Final = 8
+"""Frames of a video or camera under way at a time, if nobody says otherwise."""
+
 EPILOG: Final = """\
 SOURCE is one of these, or several of the first four:
   street.jpg            a file: JPEG, PNG, WebP, BMP, or a video
@@ -32,7 +35,7 @@ Results go to stdout, everything else to stderr: bar and summary, what failed an
 takes its place when it is whole. Ctrl-C leaves none that is not; but what live sources gave is kept, playable.
 
 exit codes: 0 all done (what was left out to keep up is no failure); 1 some failed, or nothing could be written;
-2 wrong usage; 3 no server; 130 Ctrl-C; 141 the reader of the output went away
+2 wrong usage; 3 no server; 130 Ctrl-C; 141 the reader of the output went away; 143 SIGTERM, which is as Ctrl-C
 """
 
 
@@ -55,7 +58,12 @@ def _add_what_to_ask(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--classes", type=_parse_classes, metavar="A,B", help="only these classes, by name or id")
     parser.add_argument("--max", type=int, metavar="N", help="at most so many detections an image, best first")
     parser.add_argument("--timeout", type=float, default=30.0, metavar="S", help="seconds to wait (default: 30)")
-    parser.add_argument("--window", type=int, default=8, metavar="N", help="images under way at a time (default: 8)")
+    parser.add_argument(
+        "--window",
+        type=int,
+        metavar="N",
+        help=f"images under way at a time (default: {WINDOW} for videos and cameras; for files, what the server takes)",
+    )
 
 
 def _add_what_to_take(parser: argparse.ArgumentParser) -> None:

@@ -33,9 +33,10 @@ def format_time(timestamp_s: float) -> str:
         from datetime import datetime
 
         return datetime.fromtimestamp(timestamp_s).strftime("%H:%M:%S.%f")[:-3]  # noqa: DTZ006 - of the person's day
-    minutes, seconds = divmod(timestamp_s, 60)
-    hours, minutes = divmod(int(minutes), 60)
-    return f"{hours}:{minutes:02}:{seconds:06.3f}" if hours else f"{minutes}:{seconds:06.3f}"
+    minutes, milliseconds = divmod(round(timestamp_s * 1000), 60_000)
+    hours, minutes = divmod(minutes, 60)
+    seconds = f"{milliseconds / 1000:06.3f}"
+    return f"{hours}:{minutes:02}:{seconds}" if hours else f"{minutes}:{seconds}"
 
 
 def json_line(found: Detections, saved: Path | None, *, timings: bool) -> str:

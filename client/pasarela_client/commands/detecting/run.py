@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import errno
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
 from pasarela_client.commands import WrongUsage
 from pasarela_client.commands.connection_flags import connection_of
+from pasarela_client.commands.detecting.flags import WINDOW
+from pasarela_client.commands.detecting.interrupts import Interrupted, Interrupts
 from pasarela_client.commands.detecting.lines import format_result, json_line
 from pasarela_client.commands.detecting.outputs import Outputs, prints, wanted_exports
 from pasarela_client.commands.detecting.screen import Screen
@@ -37,6 +37,8 @@ from pasarela_client.media import Saver
 from pasarela_client.places import name_place
 from pasarela_client.sources import Source, open_source
 from pasarela_client.sync.detector import Detector
+from pasarela_client.sync.many import ManyResults
+from pasarela_client.sync.stream import DetectionStream
 
 _CONCERNS_ALL: Final = (ModelNotFound, ModelUnavailable, InvalidModel, Unsupported, AccessDenied)
 """What is wrong with one image because of the model, or of who asks, is wrong with all of them."""
@@ -59,6 +61,7 @@ class Run:
         )
         self._prints_export = any(map(prints, self._exports.values()))
         self._screen = Screen(quiet=arguments.quiet)
+        self._interrupts = Interrupts()
         self._tally = Tally()
         self._begun_s = 0.0
         self._places: list[str] = []
@@ -71,15 +74,17 @@ class Run:
             ExportFailed: Results cannot be written.
             BrokenPipeError: The reader of the output went away.
         """
+        if self._arguments.window is not None and self._arguments.window < 1:
+            raise WrongUsage(f"--window: the window is at least 1, not {self._arguments.window}")
         printed = [*filter(prints, self._exports.values()), *filter(None, [self._arguments.json])]
         if len(printed) > 1:
             raise WrongUsage("only one form of results can be printed at a time")
         try:
-            with self._screen:
+            with self._interrupts, self._screen:
                 self._detect_on_all()
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             self._sum_up(interrupted=True)
-            return 130
+            return interrupt.exit_code if isinstance(interrupt, Interrupted) else 130
         except BrokenPipeError:
             raise
         except Exception:
@@ -119,16 +124,26 @@ class Run:
                 self._begun_s = time.monotonic()
                 with self._results(detector, source, sending) as results:
                     for result in results:
-                        self._take(result, sending, outputs)
+                        with self._interrupts.held():
+                            self._take(result, sending, outputs)
 
-    def _results(
-        self, detector: Detector, source: Source, sending: Sending
-    ) -> AbstractContextManager[Iterator[FrameResult]]:
+    def _results(self, detector: Detector, source: Source, sending: Sending) -> DetectionStream | ManyResults:
+        """Asks for each image by itself if they are files: then as many are under way as the server takes."""
         asked = self._arguments
         drop = source.live if asked.drop_oldest is None else asked.drop_oldest
+        if source.only_image_files and not drop and asked.deadline is None:
+            return detector.detect_many(
+                sending,
+                concurrency=asked.window,
+                progress=False,
+                confidence=asked.conf,
+                iou=asked.iou,
+                classes=asked.classes,
+                max_detections=asked.max,
+            )
         return detector.detect_stream(
             sending,
-            window=asked.window,
+            window=WINDOW if asked.window is None else asked.window,
             policy="drop-oldest" if drop else "block",
             deadline_s=asked.deadline,
             confidence=asked.conf,
