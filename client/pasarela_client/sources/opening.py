@@ -79,7 +79,7 @@ def open_source(
 
     Raises:
         SourceUnreadable: `what` stands for nothing, or its only part cannot be read.
-        InvalidRequest: An option is out of its range.
+        InvalidRequest: An option is out of its range, or a camera or what is piped in stands beside others.
         MissingExtra: It needs PyAV or Pillow, which is not installed.
     """
     options = SourceOptions(
@@ -105,6 +105,8 @@ def open_source(
     for one in _joined(named):
         with _told(on_fault):
             parts.append(_part(one, options, notify))
+    if len(parts) > 1 and any(part.live for part in parts):
+        raise InvalidRequest("a camera stands alone, not beside other sources: it has no end that they could wait for")
     if len(parts) == 1:
         with _told(on_fault, parts.clear):
             parts[0].open()

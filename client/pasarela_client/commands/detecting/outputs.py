@@ -24,17 +24,20 @@ class Outputs:
     what live sources gave is kept, however it ended, because it cannot be had again.
     """
 
-    def __init__(self, saver: Saver | None, exports: Mapping[Format, Path], *, keep: bool) -> None:
-        """Opens the files of results, in the places of older ones.
+    def __init__(
+        self, saver: Saver | None, exports: Mapping[Format, Path], *, overwrite: bool = False, keep: bool = False
+    ) -> None:
+        """Opens the files of results.
 
         Args:
             saver: Draws and saves pictures; None if nobody asked for that.
             exports: By format, where.
+            overwrite: Whether they may take the places of older ones.
             keep: Whether what was written is kept if the run is ended before its end, as live ones always are.
 
         Raises:
             ExportFailed: Nothing can be written there.
-            InvalidRequest: There is something else there.
+            InvalidRequest: There is something already.
             MissingExtra: A format needs a package that is not installed.
         """
         self._saver = saver
@@ -44,7 +47,7 @@ class Outputs:
         with ExitStack() as opened:
             self._exports: list[Export] = []
             for form, path in exports.items():
-                export = open_export(path, form, overwrite=True)
+                export = open_export(path, form, overwrite=overwrite)
                 opened.callback(export.abort)
                 self._exports.append(export)
             opened.pop_all()

@@ -114,7 +114,7 @@ class Run:
                     timeout_s=asked.timeout,
                     connection=connection_of(asked),
                 ) as detector,
-                Outputs(saver, self._exports, keep=source.has_cameras) as outputs,
+                Outputs(saver, self._exports, overwrite=asked.overwrite, keep=source.has_cameras) as outputs,
             ):
                 self._places = outputs.places
                 quality = quality_for(asked.jpeg, asked.url)
@@ -156,6 +156,8 @@ class Run:
         target: Path | None = self._arguments.save
         if target is None:
             return None
+        if target.is_file() and not self._arguments.overwrite:
+            raise WrongUsage(f"--save {target}: exists already; say --overwrite to replace it, or name a folder")
         saver = Saver(target, roots=source.roots, fps=source.fps, live=source.has_cameras)
         if saver.takes_one_video and len(source.moving) > 1:
             raise WrongUsage(f"--save {target}: one file takes one video, not {len(source.moving)}; name a folder")

@@ -116,7 +116,9 @@ def test_images_become_a_video(detect: Run, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["{0}/clip.mp4", "--save", "{0}"], "would overwrite"),
-        (["{0}/clip.mp4", "--save", "{0}/clip.mp4"], "would overwrite"),
+        (["{0}/clip.mp4", "--save", "{0}/clip.mp4", "--overwrite"], "would overwrite"),
+        (["{0}/clip.mp4", "--save", "{0}/a.jpg"], "exists already; say --overwrite"),
+        (["{0}/clip.mp4", "--csv", "{0}/a.jpg"], "exists already; say overwrite"),
         (["{0}/clip.mp4", "{0}/clip.mp4", "--save", "{0}/all.mp4"], "one file takes one video"),
         (["{0}/clip.mp4", "--save", "{0}/out.jpg"], "one file takes one image"),
         (["{0}/a.jpg", "{0}/a.jpg", "--save", "{0}/out.jpg"], "one file takes one image"),
@@ -147,6 +149,12 @@ def test_results_in_every_form_at_once(detect: Run, tmp_path: Path, capsys: pyte
     assert len(json.loads((tmp_path / "f.json").read_text())["annotations"]) == 2
     assert {path.name for path in (tmp_path / "labels").rglob("*.txt")} >= {"a.txt", "b.txt"}
     assert capsys.readouterr().out == ""
+
+
+def test_results_take_the_place_of_older_ones_if_that_is_said(detect: Run, tmp_path: Path) -> None:
+    (tmp_path / "f.csv").write_text("older")
+    assert detect(still(tmp_path / "a.jpg"), "--csv", tmp_path / "f.csv", "--overwrite") == 0
+    assert "skirt" in (tmp_path / "f.csv").read_text()
 
 
 def test_a_table_can_be_piped(server: Any, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pasarela_client.errors import SourceUnreadable
+from pasarela_client.errors import InvalidRequest, SourceUnreadable
 from pasarela_client.sources import open_source
 from pasarela_client.sources.backoff import wait_before
 from pasarela_client.sources.cameras import Camera, network, webcam, without_password
@@ -103,6 +103,11 @@ def test_closing_does_not_wait_for_a_camera_that_says_nothing() -> None:
         source.close()
         assert ended.wait(5)
     assert taken
+
+
+def test_a_camera_stands_alone() -> None:
+    with pytest.raises(InvalidRequest, match="a camera stands alone"):
+        open_source(["rtsp://127.0.0.1:9/x", "a.jpg"])
 
 
 def test_a_frame_is_read_ahead_and_no_more() -> None:
