@@ -23,6 +23,8 @@ _DEVICES: Final = {
     model_config_pb2.ModelInstanceGroup.KIND_GPU: "GPU",
     model_config_pb2.ModelInstanceGroup.KIND_CPU: "CPU",
 }
+_TOLD_ELSEWHERE: Final = frozenset({"metadata", "model", "model_version", "version_labels"})
+"""Parameters that have fields of their own in a description."""
 
 
 def decode_server(answer: pb.ServerMetadataResponse) -> ServerDescription:
@@ -44,7 +46,7 @@ def decode_description(
     parameters = {name: value.string_value for name, value in config.parameters.items()}
     batching = config.dynamic_batching
     return ModelDescription(
-        name=metadata.name,
+        name=metadata.name or config.name,
         versions=tuple(metadata.versions),
         platform=metadata.platform,
         inputs=_decode_specs(metadata.inputs),
@@ -61,6 +63,8 @@ def decode_description(
             InstanceGroup(group.count * max(1, len(group.gpus)), _DEVICES.get(group.kind, ""), tuple(group.gpus))
             for group in config.instance_group
         ),
+        backend=config.backend or config.platform,
+        parameters={name: value for name, value in sorted(parameters.items()) if name not in _TOLD_ELSEWHERE},
     )
 
 

@@ -98,6 +98,10 @@ class ModelDescription:
     """None: requests are not merged."""
     instances: tuple[InstanceGroup, ...] = ()
     """Empty if the model computes nothing itself, or the server does not say."""
+    backend: str = ""
+    """What computes it, as the configuration names it; empty if the server does not tell configurations."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """What else the configuration says, in its own words: `confidence`, `jpeg_margin`, `precision`."""
 
     @property
     def instance_count(self) -> int:

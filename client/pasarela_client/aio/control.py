@@ -87,8 +87,8 @@ class AsyncServer:
                 its way.
         """
         self.timeout_s = timeout_s
-        settings = (connection or Connection()).having(tls=tls, token=token, retries=retries)
-        self._endpoints = AsyncEndpoints(url, settings, GRPCInferenceServiceStub)
+        self.connection = (connection or Connection()).having(tls=tls, token=token, retries=retries)
+        self._endpoints = AsyncEndpoints(url, self.connection, GRPCInferenceServiceStub)
         if len(self._endpoints) != 1:
             raise InvalidRequest(f"one server is asked about its models, not several: {self._endpoints.url}")
 

@@ -80,9 +80,10 @@ def format_description(model: ModelDescription, states: Iterable[ModelState]) ->
             for group in model.instances
         )
         rows += [["instances", groups]]
+    rows += _titled("parameters", [f"{name}: {value}" for name, value in sorted(model.parameters.items())])
     if model.class_names:
         names = ", ".join(f"{class_id} {name}" for class_id, name in sorted(model.class_names.items()))
-        rows += _titled("classes", textwrap.wrap(f"{len(model.class_names)}: {names}", _WIDTH - 13))
+        rows += _titled("classes", textwrap.wrap(f"{len(model.class_names)}: {names}", _WIDTH - 14))
     return f"{model.name}\n{format_table(rows, indent='  ')}"
 
 

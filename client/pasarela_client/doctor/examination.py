@@ -60,7 +60,7 @@ def examine(
         InvalidRequest: What was wished cannot be sent to this model.
         PasarelaError: The server did not say.
     """
-    server = AskedServer(url, timeout_s, connection or Connection())
+    server = AskedServer(url, timeout_s=timeout_s, connection=connection)
     try:
         states = server.states(name)
         of_states = judge_states(name, version, states)
@@ -107,14 +107,14 @@ def setup_below(setup: Callable[[str, str], Setup], asked: Setup) -> tuple[Setup
 def _watch(server: AskedServer, asked: Setup, runs: Setup, version: str, wishes: Wishes) -> Facts:
     send = _sender(server, asked, version, wishes) if wishes.clients else None
     below_version = version if runs is asked else asked.below_version
-    before, below_before = server.statistics(asked.name, version), server.statistics(runs.name, below_version)
+    before, below_before = server.counts(asked.name, version), server.counts(runs.name, below_version)
     begun_s = time.monotonic()
     if send is None:
         threading.Event().wait(wishes.seconds)
         probes = None
     else:
         probes = send(lambda: time.monotonic() - begun_s >= wishes.seconds)
-    after, below_after = server.statistics(asked.name, version), server.statistics(runs.name, below_version)
+    after, below_after = server.counts(asked.name, version), server.counts(runs.name, below_version)
     seconds = time.monotonic() - begun_s
     return Facts(
         asked,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from pasarela_client.models import TensorSpec
+from pasarela_client.models import Batching, TensorSpec
 from pasarela_client.timings import BETWEEN, Timings
 
 _ITEM_BYTES: Final = {
@@ -16,16 +16,6 @@ _ITEM_BYTES: Final = {
     "UINT32": 4, "INT32": 4, "FP32": 4, "UINT64": 8, "INT64": 8, "FP64": 8,
 }  # fmt: skip
 NETWORK: Final = "network and client"
-
-
-@dataclass(frozen=True, slots=True)
-class Batching:
-    """What `dynamic_batching` of a configuration says."""
-
-    delay_us: int = 0
-    """`max_queue_delay_microseconds`."""
-    preferred: tuple[int, ...] = ()
-    """`preferred_batch_size`."""
 
 
 @dataclass(frozen=True, slots=True)

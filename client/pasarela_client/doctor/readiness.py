@@ -9,8 +9,8 @@ from pasarela_client.models import ModelState
 
 _NEXT = {
     "LOADING": "wait: it is being loaded",
-    "UNLOADING": "ask for it again: `RepositoryModelLoad`, or put it back into the repository",
-    "UNKNOWN": "load it: `RepositoryModelLoad`, or name it with `--load-model` where the server starts",
+    "UNLOADING": "load it again: `pasarela load`, or put it back into the repository",
+    "UNKNOWN": "load it: `pasarela load`, or name it with `--load-model` where the server starts",
 }
 _REPAIR = "put right what the reason says; a server that watches its repository then loads it again by itself"
 

@@ -88,8 +88,8 @@ class Server:
                 its way.
         """
         self.timeout_s = timeout_s
-        settings = (connection or Connection()).having(tls=tls, token=token, retries=retries)
-        self._endpoints = Endpoints(url, settings, GRPCInferenceServiceStub)
+        self.connection = (connection or Connection()).having(tls=tls, token=token, retries=retries)
+        self._endpoints = Endpoints(url, self.connection, GRPCInferenceServiceStub)
         if len(self._endpoints) != 1:
             raise InvalidRequest(f"one server is asked about its models, not several: {self._endpoints.url}")
 

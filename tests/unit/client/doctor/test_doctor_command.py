@@ -27,7 +27,7 @@ def test_a_server_without_statistics_still_answers(server: Any, capsys: pytest.C
     ("model", "says"),
     [
         pytest.param("broken", "config.pbtxt:3:7: no such field", id="broken: why is known"),
-        pytest.param("waiting", "RepositoryModelLoad", id="not loaded: how to load it"),
+        pytest.param("waiting", "pasarela load", id="not loaded: how to load it"),
     ],
 )
 def test_a_model_that_is_not_ready_is_said_with_its_reason(

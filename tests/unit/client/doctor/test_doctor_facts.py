@@ -4,6 +4,7 @@ import pytest
 from google.protobuf import text_format
 
 from pasarela_client import InvalidRequest, ModelNotFound, ModelUnavailable
+from pasarela_client.control_codec import decode_description, decode_statistics
 from pasarela_client.doctor.asking import read_setup, read_traffic
 from pasarela_client.doctor.examination import setup_below
 from pasarela_client.doctor.facts import Batching, Executions, Setup, Traffic
@@ -11,13 +12,14 @@ from pasarela_client.doctor.finding import Severity
 from pasarela_client.doctor.probing import any_picture, read_timings, tensor_request
 from pasarela_client.doctor.readiness import judge_states
 from pasarela_client.models import ModelState, TensorSpec
+from pasarela_client.statistics import ModelStatistics
 from pasarela_proto import inference_pb2 as pb
 from pasarela_proto import model_config_pb2
 
 
-def statistics(version: str, requests: int, batches: dict[int, int]) -> pb.ModelStatistics:
+def statistics(version: str, requests: int, batches: dict[int, int]) -> ModelStatistics:
     """Each request took 10 ns, each batch 1 + 5 + 1 ns."""
-    return pb.ModelStatistics(
+    told = pb.ModelStatistics(
         name="m",
         version=version,
         inference_count=sum(size * count for size, count in batches.items()),
@@ -40,6 +42,7 @@ def statistics(version: str, requests: int, batches: dict[int, int]) -> pb.Model
             for size, count in batches.items()
         ],
     )
+    return decode_statistics(pb.ModelStatisticsResponse(model_stats=[told]), 0.0).of("m")
 
 
 def test_traffic_is_what_was_added() -> None:
@@ -69,7 +72,7 @@ def test_traffic_is_what_was_added() -> None:
         pytest.param(None, 20, id="there was none before"),
     ],
 )
-def test_counts_that_began_anew_are_taken_whole(before: pb.ModelStatistics | None, requests: int) -> None:
+def test_counts_that_began_anew_are_taken_whole(before: ModelStatistics | None, requests: int) -> None:
     assert read_traffic(before, statistics("1", 20, {1: 20}), 1.0).requests == requests
 
 
@@ -103,7 +106,7 @@ def test_without_statistics_nothing_is_known() -> None:
 )
 def test_the_setup_is_read_from_the_configuration(text: str, expected: Setup) -> None:
     config = text_format.Parse(text, model_config_pb2.ModelConfig())
-    assert read_setup(config, pb.ModelMetadataResponse()) == expected
+    assert read_setup(decode_description(pb.ModelMetadataResponse(), config, {})) == expected
 
 
 READY = ModelState("m", "2", "READY", "")
