@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from loadtest.scenario.reference import scenario_reference
 from pasarela_server.config.fields import HONOURED, REFUSED
 from pasarela_training.config.reference import config_reference
 
@@ -69,6 +72,7 @@ def _load(path: Path) -> Any:
 
 
 PAGES = {
+    "load-scenarios.md": scenario_reference,
     "model-configuration.md": model_configuration,
     "training-configuration.md": config_reference,
     "wrong-requests.md": wrong_requests,
