@@ -69,7 +69,7 @@ def beside_limit(
     if limit is not None and limit.per_second > 0 and busiest_per_second is not None:
         share = float(f"{busiest_per_second / limit.per_second:.4g}")
     return {
-        "limit": None if limit is None else asdict(limit),
+        "limit": None if limit is None else {**asdict(limit), "kinds": list(limit.kinds)},
         "busiest_per_second": busiest_per_second,
         "share": share,
         "near": NEAR,

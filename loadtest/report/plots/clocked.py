@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from loadtest.report.charts.axis import Axis
@@ -14,6 +14,8 @@ Document = Mapping[str, Any]
 Show = Callable[[float | None], str]
 
 _MOST_NAMED_STEPS: Final = 12
+_NEAR: Final = 2.5
+"""A limit that is more than so many times what was measured would leave no room for it."""
 
 
 def clocked(
@@ -64,15 +66,21 @@ def time_axis(document: Document) -> Axis:
     return Axis.time(0.0, max(document["ended_s"], *document["over_time"]["ends_s"], 0.1))
 
 
-def latency_objectives(document: Document) -> list[tuple[str, float]]:
-    """The percentiles that objectives limit, and their limits in milliseconds."""
-    found = []
+def objective_marks(document: Document, values: Iterable[float | None]) -> list[Mark]:
+    """Lines at the latencies that objectives allow, as far as they are near what is drawn.
+
+    Args:
+        document: The report.
+        values: Latencies that are drawn, in milliseconds.
+    """
+    longest = max((value for value in values if value is not None), default=0.0)
+    marks = []
     for objective in document["objectives"]:
-        name = re.fullmatch(r"p(\d+(?:\.\d+)?)_ms", objective["name"])
+        name = re.fullmatch(r"(p\d+|max)_ms", objective["name"])
         limit = re.fullmatch(r"<=?\s*([\d.]+)(?:\s*ms)?", objective["wanted"])
-        if name and limit:
-            found.append((name[1], float(limit[1])))
-    return found
+        if name and limit and float(limit[1]) <= _NEAR * longest:
+            marks.append(Mark(float(limit[1]), f"objective {name[1]}"))
+    return marks
 
 
 def highest(series: Sequence[Series]) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from loadtest.report import text
 from loadtest.report.charts.axis import Axis, tail_of
 from loadtest.report.charts.drawing import Chart, Mark, Series, bars, path_of, placed_marks
-from loadtest.report.plots.clocked import Document, latency_objectives
+from loadtest.report.plots.clocked import Document, objective_marks
 
 
 def percentile_curve(document: Document) -> Chart | None:
@@ -17,8 +17,8 @@ def percentile_curve(document: Document) -> Chart | None:
     x = Axis.tail(fractions)
     tails = [min(tail_of(fraction), x.high) for fraction in fractions]
     values = [latency for _, latency in curve]
-    y = Axis.fitting(values, text.ms_tick)
-    marks = [Mark(limit, f"objective p{name}") for name, limit in latency_objectives(document)]
+    marks = objective_marks(document, values)
+    y = Axis.fitting([*values, *(mark.value for mark in marks)], text.ms_tick)
     return Chart(
         title="Latency by percentile",
         x=x,

@@ -10,7 +10,7 @@ from loadtest.report import text
 from loadtest.report.charts.axis import Axis
 from loadtest.report.charts.drawing import Chart, Mark, Path, Series, stacked
 from loadtest.report.over_time import GROUP_LABELS, GROUPS
-from loadtest.report.plots.clocked import Document, Show, clocked, highest, latency_objectives, time_axis
+from loadtest.report.plots.clocked import Document, Show, clocked, highest, objective_marks, time_axis
 
 _FAULT_COLOURS: Final = ("s6", "s3", "s5", "s2", "s7", "s4")
 GROUP_COLOURS: Final = {
@@ -25,8 +25,9 @@ def latency_over_time(document: Document) -> Chart | None:
         Series(label, colour, over[name])
         for label, colour, name in (("p50", "p50", "p50_ms"), ("p95", "p95", "p95_ms"), ("p99", "p99", "p99_ms"))
     ]
-    marks = [Mark(limit, f"objective p{name}", upright=False) for name, limit in latency_objectives(document)]
-    values = [value for one in series for value in one.values] + [mark.value for mark in marks]
+    values = [value for one in series for value in one.values]
+    marks = objective_marks(document, values)
+    values += [mark.value for mark in marks]
     return _over_time(document, "Latency over time", series, Axis.fitting(values, text.ms_tick), text.ms, marks)
 
 

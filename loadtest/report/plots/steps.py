@@ -10,7 +10,7 @@ from typing import Any, Final
 from loadtest.report import text
 from loadtest.report.charts.axis import Axis
 from loadtest.report.charts.drawing import Chart, Mark, Series, path_of, placed_marks
-from loadtest.report.plots.clocked import Document, Show, highest, latency_objectives
+from loadtest.report.plots.clocked import Document, Show, highest, objective_marks
 
 _FEWEST: Final = 3
 
@@ -63,8 +63,9 @@ def latency_by_load(document: Document) -> Chart | None:
         return None
     x = Axis.linear(max(found.loads), text.number, count=6)
     series = [Series("p50", "p50", found.values("p50_ms")), Series("p99", "p99", found.values("p99_ms"))]
-    marks = [Mark(limit, f"objective p{name}") for name, limit in latency_objectives(document)]
-    y = Axis.fitting([*(value for one in series for value in one.values), *(one.value for one in marks)], text.ms_tick)
+    values = [value for one in series for value in one.values]
+    marks = objective_marks(document, values)
+    y = Axis.fitting([*values, *(mark.value for mark in marks)], text.ms_tick)
     return _by_load("Latency by load", found, series, x, y, text.ms, marks)
 
 
