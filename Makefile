@@ -10,7 +10,7 @@ PROJECTS := $(wildcard */pyproject.toml) constraints.txt
 ARGS ?=
 PEERS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pasarela-peers
 
-.PHONY: help setup serve test lint format proto client-sync benchmark benchmark-peers compatibility conversion exports loadtest peers train docs clean
+.PHONY: help setup serve test lint format proto client-sync benchmark benchmark-peers compatibility conversion exports loadtest knee peers train docs clean
 
 help:  ## list these commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,8 +67,11 @@ conversion: .venv/.dev  ## time the conversion of 200,000 annotation files again
 exports: .venv/.dev  ## export every family in every format with Ultralytics, serve and compare (half an hour; ARGS="v8 26")
 	$(BIN)/python -W ignore -m tests.parity.export_matrix $(ARGS)
 
-loadtest: .venv/.dev  ## start the server, load it with Locust, leave an HTML report
+loadtest: .venv/.dev  ## start the server, load it with Locust, leave an HTML report (ARGS="--list" for scenarios)
 	$(BIN)/python loadtest/run.py $(ARGS)
+
+knee: .venv/.dev  ## how many requests a second the server carries: by search, and by saturation (minutes)
+	$(BIN)/python loadtest/run.py knee $(ARGS)
 
 train: .venv/.dev  ## from nothing to a published model_repository/ (about half an hour on 2 idle cores)
 	$(BIN)/pasarela-training run --config training/configs/demo.yaml $(ARGS)
