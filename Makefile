@@ -8,9 +8,10 @@ BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check install -qq --constraint constraints.txt
 PROJECTS := $(wildcard */pyproject.toml) constraints.txt
 ARGS ?=
+ENGINE ?= $(or $(shell command -v docker),$(shell command -v podman),docker)
 PEERS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pasarela-peers
 
-.PHONY: help setup serve test lint format proto client-sync benchmark benchmark-peers compatibility conversion exports loadtest knee peers train docs clean
+.PHONY: help setup serve test lint format proto client-sync benchmark benchmark-peers compatibility conversion exports loadtest knee peers train docs fuzz image image-check up down clean
 
 help:  ## list these commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -87,6 +88,22 @@ compatibility: .venv/.dev  ## run the clients of others against the server, writ
 	@PASARELA_PERF_ANALYZER=$${PASARELA_PERF_ANALYZER:-$(PEERS)/perf_analyzer/run} \
 	PASARELA_KSERVE_PYTHON=$${PASARELA_KSERVE_PYTHON:-$(PEERS)/kserve/bin/python} \
 	$(BIN)/pytest tests/interop --compatibility-page docs/compatibility.md $(ARGS)
+
+fuzz: .venv/.dev  ## over a million wrong inputs, in process and over a socket (half an hour; ARGS="--help")
+	$(BIN)/python -m tests.fuzz $(ARGS)
+
+image:  ## build the serving image, for a GPU where there is one (KIND=cpu or KIND=gpu decides)
+	@kind=$$(server/images/choose.sh) && set -x && \
+	$(ENGINE) build --file Dockerfile.$$kind --tag pasarela:$$kind --tag pasarela:latest $(ARGS) .
+
+image-check: .venv/.serve  ## run the image that `make image` built: not as root, read-only, ready, answering, stopping
+	@ENGINE=$(ENGINE) server/images/check.sh pasarela:latest $(MOST_MB)
+
+up:  ## the server in a container with Prometheus and Grafana, for this machine's hardware (compose.yaml)
+	@COMPOSE_PROFILES=$$(server/images/choose.sh) $(ENGINE) compose up --build --detach $(ARGS)
+
+down:  ## stop what `make up` started
+	@COMPOSE_PROFILES=cpu,gpu $(ENGINE) compose down $(ARGS)
 
 clean:  ## remove .venv, caches, runs and reports (never model_repository/)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache runs loadtest/reports
