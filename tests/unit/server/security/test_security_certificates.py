@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pasarela_server.security.certificates import CertificateFiles, load_certificates
 from pasarela_server.security.files import UnusableFile
@@ -133,3 +135,31 @@ def test_a_pair_that_changes_while_it_is_read_is_refused(
     monkeypatch.setattr(certificates, "_check_pair", exchanging)
     with pytest.raises(UnusableFile, match="was written to while it was read"):
         load_certificates(files)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[CertificateFiles, dict[str, bytes]]:
+    """Where a pair lies, and what is in its files."""
+    issued = Authority(tmp_path_factory.mktemp("pair")).issue("server")
+    files = CertificateFiles(issued.certificate, issued.key)
+    return files, {"certificate": issued.certificate.read_bytes(), "key": issued.key.read_bytes()}
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(share=st.floats(0, 1), of=st.sampled_from(["certificate", "key"]))
+def test_no_beginning_of_a_file_is_taken_for_the_whole(
+    pair: tuple[CertificateFiles, dict[str, bytes]], share: float, of: str
+) -> None:
+    """At whichever byte a writer stands."""
+    files, whole = pair
+    for kind, content in whole.items():
+        getattr(files, kind).write_bytes(content)
+    written = whole[of][: round(share * len(whole[of]))]
+    getattr(files, of).write_bytes(written)
+    try:
+        loaded = load_certificates(files)
+    except UnusableFile as refused:
+        assert written.strip() != whole[of].strip()
+        assert str(getattr(files, of)) in str(refused)
+    else:
+        assert getattr(loaded, of).strip() == whole[of].strip()
