@@ -9,8 +9,6 @@ import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pasarela_client.addresses import DEFAULT_URL
-
 NOT_LOADED = "UNKNOWN"
 """The state of a model that was never loaded: servers say nothing of it but its name."""
 
@@ -107,39 +105,6 @@ class ModelDescription:
     def instance_count(self) -> int:
         """Instances on all devices; 0 if the server does not say."""
         return sum(group.count for group in self.instances)
-
-
-def list_models(url: str = DEFAULT_URL, *, timeout_s: float | None = 10.0) -> list[ModelState]:
-    """Every model and version that the server knows, by name and version: `Server(url).models()` in one line.
-
-    Raises:
-        PasarelaError: The server did not say.
-    """
-    from pasarela_client.sync.control import Server
-
-    with Server(url, timeout_s=timeout_s) as server:
-        return server.models()
-
-
-def describe_model(
-    name: str, version: str = "", *, url: str = DEFAULT_URL, timeout_s: float | None = 10.0
-) -> ModelDescription:
-    """What a model takes and gives: `Server(url).describe(name)` in one line.
-
-    Args:
-        name: The model.
-        version: Empty means the highest version that is ready.
-        url: The server.
-        timeout_s: Longest wait for each answer.
-
-    Raises:
-        ModelNotFound: The server has no such model or version.
-        PasarelaError: The server did not say.
-    """
-    from pasarela_client.sync.control import Server
-
-    with Server(url, timeout_s=timeout_s) as server:
-        return server.describe(name, version)
 
 
 def parse_class_names(metadata: str) -> dict[int, str]:

@@ -20,7 +20,7 @@ from pasarela_client import (
     ServerUnreachable,
 )
 from pasarela_client.__main__ import main
-from pasarela_client.models import describe_model, list_models
+from pasarela_client.control import Server
 
 ANYTHING = 0.0001
 """A confidence at which even a model with random weights finds something."""
@@ -138,12 +138,13 @@ def test_a_server_that_dies_in_the_middle_of_a_stream(
 
 
 def test_models_of_the_server(server: Any) -> None:
-    states = {state.name: state for state in list_models(server.address)}
+    with Server(server.address) as asked:
+        states = {state.name: state for state in asked.models()}
+        raw, over_it = asked.describe("garments_onnx"), asked.describe("garments")
     assert {"garments", "garments_onnx", "garments_openvino", "garments_pytorch"} <= set(states)
     assert states["garments"].ready
-    raw = describe_model("garments_onnx", url=server.address)
     assert raw.inputs[0].datatype == "FP32"
-    assert describe_model("garments", url=server.address).class_names == raw.class_names
+    assert over_it.class_names == raw.class_names
     assert len(raw.class_names) == 13
 
 

@@ -3,11 +3,13 @@ from typing import Any
 import pytest
 
 from pasarela_client import Detector, ModelNotFound, ServerUnreachable
-from pasarela_client.models import TensorSpec, describe_model, list_models, parse_class_names
+from pasarela_client.control import Server
+from pasarela_client.models import TensorSpec, parse_class_names
 
 
 def test_models_by_name_and_version(server: Any) -> None:
-    states = list_models(server.url)
+    with Server(server.url) as asked:
+        states = asked.models()
     assert [(state.name, state.version, state.ready) for state in states] == [
         ("broken", "", False),
         ("skirts", "9", False),
@@ -19,7 +21,8 @@ def test_models_by_name_and_version(server: Any) -> None:
 
 
 def test_a_model_describes_itself(server: Any) -> None:
-    model = describe_model("skirts", url=server.url)
+    with Server(server.url) as asked:
+        model = asked.describe("skirts")
     assert (model.name, model.versions, model.platform) == ("skirts", ("10",), "openvino")
     assert model.inputs == (TensorSpec("images", "FP32", (-1, 3, 320, 320)),)
     assert model.class_names == {0: "women's skirt", 1: "top"}
@@ -31,13 +34,13 @@ def test_a_detection_model_has_the_names_of_the_model_under_it(server: Any) -> N
 
 
 def test_an_unknown_model(server: Any) -> None:
-    with pytest.raises(ModelNotFound, match="'nothing'"):
-        describe_model("nothing", url=server.url)
+    with Server(server.url) as asked, pytest.raises(ModelNotFound, match="'nothing'"):
+        asked.describe("nothing")
 
 
 def test_nobody_there(unused_url: str) -> None:
-    with pytest.raises(ServerUnreachable, match=unused_url):
-        list_models(unused_url)
+    with Server(unused_url) as asked, pytest.raises(ServerUnreachable, match=unused_url):
+        asked.models()
 
 
 @pytest.mark.parametrize(
