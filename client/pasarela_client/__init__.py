@@ -8,7 +8,7 @@
         found = detector.detect("street.jpg")
         found.draw("street.jpg").save("found.jpg")
 
-`Server` of `pasarela_client.control` tells what a server has, loads and unloads; `pasarela_client.errors` draws the tree of errors.
+`pasarela_client.control` tells what a server has, and loads it; `pasarela_client.errors` draws the tree of errors.
 """
 
 from pasarela_client.aio.detector import AsyncDetector
