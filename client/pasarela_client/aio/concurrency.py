@@ -197,8 +197,22 @@ async def _awaited(function: Callable[..., Awaitable[None]], arguments: tuple[ob
 
 
 def iterate(items: AnyIterable[T]) -> AsyncIterator[T]:
-    """The items one by one. What blocks while it iterates (a video, a camera) does so on a thread of its own."""
-    return aiter(items) if isinstance(items, AsyncIterable) else _OnThread(iter(items))
+    """The items one by one. What may block while it iterates (a video, a camera) does so on a thread of its own."""
+    if isinstance(items, AsyncIterable):
+        return aiter(items)
+    return _AtHand(iter(items)) if isinstance(items, list | tuple | range) else _OnThread(iter(items))
+
+
+class _AtHand(AsyncIterator[T]):
+    """Items that are there already."""
+
+    def __init__(self, items: Iterator[T]) -> None:
+        self._items = items
+
+    async def __anext__(self) -> T:
+        for item in self._items:
+            return item
+        raise StopAsyncIteration
 
 
 class _OnThread(AsyncIterator[T]):

@@ -12,7 +12,7 @@ from pasarela_client.addresses import DEFAULT_URL
 from pasarela_client.aio.concurrency import AnyIterable, off_loop
 from pasarela_client.aio.endpoints import AsyncEndpoints
 from pasarela_client.aio.many import AsyncBulkWork, AsyncManyResults
-from pasarela_client.aio.stream import AsyncDetectionStream, StreamRequests
+from pasarela_client.aio.stream import AsyncDetectionStream
 from pasarela_client.bulk import Pace
 from pasarela_client.codec import decode_response, encode_request
 from pasarela_client.connection import Connection, Tls, Token
@@ -24,6 +24,7 @@ from pasarela_client.options import DetectOptions
 from pasarela_client.progress import Wanted
 from pasarela_client.request_ids import new_request_id
 from pasarela_client.scope import Scope
+from pasarela_client.streaming.requests import StreamRequests
 from pasarela_client.streaming.rules import Policy, StreamRules
 from pasarela_client.tracing import begin_span, current_trace
 from pasarela_proto import detection_pb2 as pb

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pasarela_client.detections import Detections, FrameError
-from pasarela_client.errors import PasarelaError
+from pasarela_client.errors import PasarelaError, ServerUnreachable
 from pasarela_client.frame import Frame
 
 FrameResult = Detections | FrameError
@@ -15,3 +15,10 @@ def failed(error: PasarelaError, index: int, frame: Frame) -> FrameError:
     return FrameError(
         index, error, origin=frame.origin, timestamp_s=frame.timestamp_s, image=frame.image, channels=frame.channels
     )
+
+
+def lost(reason: str, cause: PasarelaError, *, model: str, request_id: str) -> ServerUnreachable:
+    """The error of what went with its connection."""
+    error = ServerUnreachable(f"{reason}: {cause}", model=model, status=cause.status, request_id=request_id)
+    error.__cause__ = cause
+    return error

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Final
 
-from pasarela_client.detections import Detections, FrameError
+from pasarela_client.detections import FrameError
 from pasarela_client.errors import (
     DeadlineExpired,
     FrameDropped,
@@ -19,46 +17,15 @@ from pasarela_client.errors import (
 )
 from pasarela_client.frame import Frame
 from pasarela_client.streaming.counts import StreamCounts
+from pasarela_client.streaming.debt import Debt
+from pasarela_client.streaming.entry import BREAKS_ALLOWED, Entry, Sending, State
 from pasarela_client.streaming.pace import Pace
-from pasarela_client.streaming.results import FrameResult, failed
+from pasarela_client.streaming.results import FrameResult, failed, lost
 from pasarela_client.streaming.rules import StreamRules
-
-BREAKS_ALLOWED: Final = 3
-"""A frame that was under way when so many calls broke is not sent again: it may be what breaks the server."""
+from pasarela_client.streaming.tally import Tally
 
 REMEMBERED: Final = 1024
 """So many dropped frames keep origin and time while nobody takes results; of further ones only the index is known."""
-
-
-class _State(Enum):
-    WAITING = auto()
-    UNDER_WAY = auto()
-    SETTLED = auto()
-
-
-@dataclass(slots=True)
-class _Entry:
-    frame: Frame
-    pulled_s: float
-    state: _State = _State.WAITING
-    sends: int = 0
-    sent_s: float = 0.0
-    """The last time."""
-    breaks: int = 0
-    refused_since_s: float | None = None
-    result: FrameResult | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Sending:
-    """A frame that is to be sent now."""
-
-    index: int
-    frame: Frame
-    remaining_s: float | None
-    """How much of its deadline is left."""
-    call: int
-    """The call that it is to be sent on."""
 
 
 class Window:
@@ -96,45 +63,28 @@ class Window:
         self._model = model
         self._stream_id = stream_id
         self._pace = Pace(rules.window, clock, chance)
-        self._entries: dict[int, _Entry] = {}
+        self._debt = Debt(clock)
+        self._tally = Tally()
+        self._entries: dict[int, Entry] = {}
         self._waiting: list[int] = []
-        self._owed: set[int] = set()
-        self._late: set[int] = set()
         self._remembered: dict[int, tuple[str, float | None]] = {}
         self._next = 0
         self._call = 0
         self._call_open = False
         self._broken = False
         self._alone = False
-        self._silent_since_s = 0.0
         self._ended = False
         self._error: BaseException | None = None
-        self._pulled = self._sent = self._done = self._failed = self._expired = 0
-        self._dropped = self._lost = self._resent = self._reconnects = 0
 
     @property
     def counts(self) -> StreamCounts:
         """What became of the frames so far."""
-        return StreamCounts(
-            pulled=self._pulled,
-            sent=self._sent,
-            done=self._done,
-            failed=self._failed,
-            dropped=self._dropped,
-            lost=self._lost,
-            expired=self._expired,
-            resent=self._resent,
-            reconnects=self._reconnects,
-        )
-
-    def request_id(self, index: int) -> str:
-        """How the request of a frame is called."""
-        return f"{self._stream_id}-{index}"
+        return self._tally.counts
 
     @property
     def lag_frames(self) -> int:
         """Frames pulled whose results were not handed out."""
-        return self._pulled - self._next
+        return self._tally.pulled - self._next
 
     @property
     def lag_s(self) -> float:
@@ -145,12 +95,16 @@ class Window:
     @property
     def in_flight(self) -> int:
         """Frames that the server owes an answer."""
-        return len(self._owed)
+        return len(self._debt)
 
     @property
     def held(self) -> int:
         """Frames whose images are kept here."""
         return len(self._entries)
+
+    def request_id(self, index: int) -> str:
+        """How the request of a frame is called."""
+        return f"{self._stream_id}-{index}"
 
     # The source.
 
@@ -164,9 +118,9 @@ class Window:
         """A frame was pulled. Under `drop-oldest` one that waits longer may have to make room for it."""
         if self._ended:
             return
-        index = self._pulled
-        self._pulled += 1
-        self._entries[index] = _Entry(frame, self._clock())
+        index = self._tally.pulled
+        self._tally.pulled += 1
+        self._entries[index] = Entry(index, frame, self._clock())
         heapq.heappush(self._waiting, index)
         self._drop_oldest()
 
@@ -176,13 +130,18 @@ class Window:
             self._ended = True
             self._error = error
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more is pulled."""
+        return self._ended
+
     # The call.
 
     def begin_call(self) -> int:
         """A call begins; its number."""
         self._call += 1
         self._call_open = True
-        self._reconnects += self._broken
+        self._tally.reconnects += self._broken
         self._broken = False
         return self._call
 
@@ -191,22 +150,16 @@ class Window:
         if call != self._call or not self._call_open:
             return None
         while self._waiting and self._may_send(self._entries[self._waiting[0]]):
-            index = heapq.heappop(self._waiting)
-            entry = self._entries[index]
+            entry = self._entries[heapq.heappop(self._waiting)]
             remaining_s = self._remaining_s(entry)
             if remaining_s is not None and remaining_s <= 0:
-                self._settle_expired(index, entry)
+                self._settle_expired(entry)
                 continue
-            if not self._owed:
-                self._silent_since_s = self._clock()
-            self._sent += not entry.sends
-            self._resent += bool(entry.sends)
-            entry.sends += 1
-            entry.state = _State.UNDER_WAY
-            entry.sent_s = self._clock()
-            self._owed.add(index)
-            self._alone = self._is_suspect(entry)
-            return Sending(index, entry.frame, remaining_s, call)
+            self._tally.sent(entry.sends)
+            self._debt.add(entry.index)
+            entry.state, entry.sends, entry.sent_s = State.UNDER_WAY, entry.sends + 1, self._clock()
+            self._alone = entry.is_suspect
+            return Sending(entry.index, entry.frame, remaining_s, call)
         return None
 
     def may_send_more(self, call: int) -> bool:
@@ -217,10 +170,6 @@ class Window:
         """
         return call == self._call and self._call_open and not (self._ended and not self._waiting)
 
-    def needs_another_call(self) -> bool:
-        """The server ended the call as it should: whether frames are left that its queue was full for."""
-        return self._ended and bool(self._waiting) and not self._owed
-
     @property
     def pause_s(self) -> float | None:
         """How long the server's full queue keeps frames from being sent; None if it does not."""
@@ -228,17 +177,16 @@ class Window:
 
     def refuse(self, sending: Sending, error: PasarelaError) -> None:
         """The frame could not be made into a request."""
-        entry = self._entries.get(sending.index)
-        if sending.call != self._call or sending.index not in self._owed:
+        if sending.call != self._call or sending.index not in self._debt:
             return
-        self._owed.discard(sending.index)
-        self._late.discard(sending.index)
+        self._debt.forget(sending.index)
+        entry = self._entries.get(sending.index)
         if entry is not None:
             self._settle(entry, failed(error, sending.index, entry.frame))
 
     def awaited(self, index: int) -> tuple[Frame, float] | None:
         """A frame whose answer is waited for, and when it was sent; None if its answer comes too late, or unasked."""
-        if index not in self._owed or index in self._late:
+        if not self._debt.is_awaited(index):
             return None
         entry = self._entries[index]
         return entry.frame, entry.sent_s
@@ -253,56 +201,51 @@ class Window:
         Raises:
             ServerFailure: It does not owe this answer: it gave it before, or was never asked.
         """
-        if index not in self._owed:
+        if index not in self._debt:
             raise ServerFailure(
-                f"the server answered frame {index}, which it did not owe; frame {self._next} is due next"
+                f"the server answered frame {index}, which it did not owe; frame {self._next} is due next",
+                model=self._model,
+                request_id=self.request_id(index),
             )
-        self._owed.discard(index)
-        self._silent_since_s = self._clock()
-        if index in self._late or result is None:
-            self._late.discard(index)
+        awaited = self._debt.is_awaited(index)
+        self._debt.pay(index)
+        if not awaited or result is None:
             return
         entry = self._entries[index]
         remaining_s = self._remaining_s(entry)
-        if isinstance(result, FrameError) and isinstance(result.error, QueueFull):
-            self._answer_full(index, entry, result)
+        if isinstance(result, FrameError) and isinstance(result.error, QueueFull | ServerUnreachable):
+            self._answer_busy(entry, result)
         elif remaining_s is not None and remaining_s <= 0:
-            self._settle_expired(index, entry)
+            self._settle_expired(entry)
         else:
             self._pace.answered()
             self._settle(entry, result)
 
     def break_call(self, error: PasarelaError) -> None:
         """The call is over before its time. What was under way is sent again, or lost."""
-        owed = sorted(self._owed - self._late)
-        self._close_call()
         self._broken = True
-        for index in owed:
+        for index in self._close_call():
             entry = self._entries[index]
             entry.breaks += 1
-            if not self._rules.drops and entry.breaks < BREAKS_ALLOWED:
-                entry.state = _State.WAITING
-                heapq.heappush(self._waiting, index)
-                continue
-            reason = (
-                f"lost with its connection: {error}"
-                if self._rules.drops
-                else f"was under way when the connection broke {entry.breaks} times, so it may be what breaks the "
-                f"server: {error}"
-            )
-            self._settle_lost(index, entry, self._unreachable(reason, index, error))
+            if self._rules.drops:
+                self._settle_lost(entry, "lost with its connection", error)
+            elif entry.breaks >= BREAKS_ALLOWED:
+                self._settle_lost(
+                    entry,
+                    f"was under way when {entry.breaks} calls broke, so it may be what breaks the server",
+                    error,
+                )
+            else:
+                self._wait_again(entry)
+        self._drop_oldest()
 
     def take_back(self) -> None:
         """The call is over before it reached a server: what was handed to it waits again, as if it never was."""
-        owed = sorted(self._owed - self._late)
-        self._close_call()
-        for index in owed:
+        for index in self._close_call():
             entry = self._entries[index]
             entry.sends -= 1
-            self._sent -= not entry.sends
-            self._resent -= bool(entry.sends)
-            entry.state = _State.WAITING
-            heapq.heappush(self._waiting, index)
+            self._tally.not_sent(entry.sends)
+            self._wait_again(entry)
         self._drop_oldest()
 
     def fail(self, error: PasarelaError, *, at_once: bool = False) -> None:
@@ -319,9 +262,10 @@ class Window:
             self._forget()
             return
         self._waiting.clear()
-        for index, entry in self._entries.items():
-            if entry.state is not _State.SETTLED:
-                self._settle_lost(index, entry, error)
+        for entry in self._entries.values():
+            if entry.state is not State.SETTLED:
+                self._tally.lost += 1
+                entry.state, entry.result = State.SETTLED, failed(error, entry.index, entry.frame)
 
     def abandon(self) -> None:
         """Nobody wants further results."""
@@ -330,12 +274,22 @@ class Window:
         self._close_call()
         self._forget()
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether no frame is without its result and no more come."""
+        return self._ended and all(entry.state is State.SETTLED for entry in self._entries.values())
+
+    @property
+    def needs_another_call(self) -> bool:
+        """Whether the only frames without a result are those that the server would not take just now."""
+        return self._ended and bool(self._waiting) and not self._debt
+
     # The user.
 
     def take(self) -> FrameResult | None:
         """The result that is due; None while it is missing."""
         index = self._next
-        if index >= self._pulled:
+        if index >= self._tally.pulled:
             return None
         entry = self._entries.get(index)
         if entry is None:
@@ -344,12 +298,12 @@ class Window:
             left_out = FrameDropped("left out for newer frames", model=self._model)
             return FrameError(index, left_out, origin=origin, timestamp_s=timestamp_s)
         remaining_s = self._remaining_s(entry)
-        if entry.state is not _State.SETTLED and remaining_s is not None and remaining_s <= 0:
-            if entry.state is _State.WAITING:
+        if entry.state is not State.SETTLED and remaining_s is not None and remaining_s <= 0:
+            if entry.state is State.WAITING:
                 heapq.heappop(self._waiting)  # frames wait in their order, and all before this one are gone
             else:
-                self._late.add(index)
-            self._settle_expired(index, entry)
+                self._debt.call_late(index)
+            self._settle_expired(entry)
         if entry.result is None:
             return None
         self._next += 1
@@ -357,19 +311,9 @@ class Window:
         return entry.result
 
     @property
-    def has_ended(self) -> bool:
-        """Whether nothing more is pulled."""
-        return self._ended
-
-    @property
     def is_over(self) -> bool:
         """Whether all results were handed out and no more come."""
-        return self._ended and self._next >= self._pulled
-
-    @property
-    def is_answered(self) -> bool:
-        """Whether no frame is without its result and no more come."""
-        return self._ended and all(entry.state is _State.SETTLED for entry in self._entries.values())
+        return self._ended and self._next >= self._tally.pulled
 
     def take_error(self) -> BaseException | None:
         """What is to be raised after the last result, once."""
@@ -377,21 +321,17 @@ class Window:
         return error
 
     @property
-    def silence_s(self) -> float:
-        """How long the server has owed an answer without giving any; 0 while it owes none."""
-        return self._clock() - self._silent_since_s if self._owed else 0.0
-
-    @property
     def is_silent(self) -> bool:
         """Whether the server owes an answer for longer than is allowed."""
-        return self._rules.timeout_s is not None and bool(self._owed) and self.silence_s >= self._rules.timeout_s
+        timeout_s = self._rules.timeout_s
+        return timeout_s is not None and bool(self._debt) and self._debt.silence_s >= timeout_s
 
     @property
     def changes_in_s(self) -> float | None:
         """When at the latest `take` or `is_silent` may tell something new by themselves; None for never."""
         waits = []
-        if self._rules.timeout_s is not None and self._owed:
-            waits.append(self._rules.timeout_s - self.silence_s)
+        if self._rules.timeout_s is not None and self._debt:
+            waits.append(self._rules.timeout_s - self._debt.silence_s)
         due = self._entries.get(self._next)
         remaining_s = None if due is None else self._remaining_s(due)
         if remaining_s is not None:
@@ -399,26 +339,23 @@ class Window:
         return max(0.0, min(waits)) if waits else None
 
     def _used(self) -> int:
-        return len(self._entries) - len(self._waiting) + len(self._late)
+        return len(self._entries) - len(self._waiting) + self._debt.late
 
     def _free(self) -> int:
         """How many more frames can be sent at once."""
         if not self._call_open or self._pace.pause_s > 0 or self._alone:
             return 0
-        return max(0, min(self._rules.window - self._used(), self._pace.limit - len(self._owed)))
+        return max(0, min(self._rules.window - self._used(), self._pace.limit - len(self._debt)))
 
-    def _may_send(self, entry: _Entry) -> bool:
-        return self._free() > 0 and not (self._is_suspect(entry) and self._owed)
+    def _may_send(self, entry: Entry) -> bool:
+        return self._free() > 0 and not (entry.is_suspect and self._debt)
 
-    def _is_suspect(self, entry: _Entry) -> bool:
-        """Whether the next break would be this frame's last: it then travels alone, so that no other shares it."""
-        return entry.breaks == BREAKS_ALLOWED - 1
-
-    def _remaining_s(self, entry: _Entry) -> float | None:
+    def _remaining_s(self, entry: Entry) -> float | None:
         deadline_s = self._rules.deadline_s
         return None if deadline_s is None else entry.pulled_s + deadline_s - self._clock()
 
-    def _answer_full(self, index: int, entry: _Entry, result: FrameError) -> None:
+    def _answer_busy(self, entry: Entry, result: FrameError) -> None:
+        """The server would not take the frame just now: its queue is full, or its model is being replaced."""
         now_s = self._clock()
         self._pace.refused(entry.sent_s)
         if entry.refused_since_s is None:
@@ -426,60 +363,51 @@ class Window:
         patience_s = self._rules.timeout_s
         if self._rules.drops or (patience_s is not None and now_s - entry.refused_since_s >= patience_s):
             self._settle(entry, result)
-            return
-        self._alone = False
-        entry.state = _State.WAITING
-        heapq.heappush(self._waiting, index)
+            self._drop_oldest()
+        else:
+            self._wait_again(entry)
 
-    def _settle_expired(self, index: int, entry: _Entry) -> None:
-        how = "it was not even sent" if not entry.sends else "no answer came in time"
+    def _wait_again(self, entry: Entry) -> None:
+        self._alone = False
+        entry.state = State.WAITING
+        heapq.heappush(self._waiting, entry.index)
+
+    def _settle(self, entry: Entry, result: FrameResult) -> None:
+        self._alone = False
+        self._tally.settled(result)
+        entry.state, entry.result = State.SETTLED, result
+
+    def _settle_expired(self, entry: Entry) -> None:
+        how = "no answer came in time" if entry.sends else "it was not even sent"
         error = DeadlineExpired(
             f"the frame's deadline of {self._rules.deadline_s:g} s passed: {how} (deadline_s)",
             model=self._model,
-            request_id=self.request_id(index),
+            request_id=self.request_id(entry.index),
         )
-        self._settle(entry, failed(error, index, entry.frame))
+        self._settle(entry, failed(error, entry.index, entry.frame))
 
-    def _settle_lost(self, index: int, entry: _Entry, error: PasarelaError) -> None:
-        self._lost += 1
-        entry.state = _State.SETTLED
-        entry.result = failed(error, index, entry.frame)
-
-    def _settle(self, entry: _Entry, result: FrameResult) -> None:
-        self._alone = False
-        entry.state = _State.SETTLED
-        entry.result = result
-        if isinstance(result, Detections):
-            self._done += 1
-            return
-        self._failed += 1
-        self._expired += isinstance(result.error, DeadlineExpired)
+    def _settle_lost(self, entry: Entry, reason: str, cause: PasarelaError) -> None:
+        error = lost(reason, cause, model=self._model, request_id=self.request_id(entry.index))
+        self._tally.lost += 1
+        entry.state, entry.result = State.SETTLED, failed(error, entry.index, entry.frame)
 
     def _drop_oldest(self) -> None:
         while self._rules.drops and len(self._waiting) > self._rules.buffer + self._free():
-            index = heapq.heappop(self._waiting)
-            entry = self._entries.pop(index)
-            self._dropped += 1
+            entry = self._entries.pop(heapq.heappop(self._waiting))
+            self._tally.dropped += 1
             if len(self._remembered) < REMEMBERED:
-                self._remembered[index] = (entry.frame.origin, entry.frame.timestamp_s)
+                self._remembered[entry.index] = (entry.frame.origin, entry.frame.timestamp_s)
 
-    def _close_call(self) -> None:
+    def _close_call(self) -> list[int]:
+        """The frames that were under way on it."""
         self._call_open = False
         self._alone = False
-        self._owed.clear()
-        self._late.clear()
+        return self._debt.cancel()
 
     def _forget(self) -> None:
         """Nothing of what is here will be handed out."""
-        self._lost += sum(entry.state is not _State.SETTLED for entry in self._entries.values())
+        self._tally.lost += sum(entry.state is not State.SETTLED for entry in self._entries.values())
         self._entries.clear()
         self._waiting.clear()
         self._remembered.clear()
-        self._next = self._pulled
-
-    def _unreachable(self, message: str, index: int, error: PasarelaError) -> ServerUnreachable:
-        unreachable = ServerUnreachable(
-            message, model=self._model, status=error.status, request_id=self.request_id(index)
-        )
-        unreachable.__cause__ = error
-        return unreachable
+        self._next = self._tally.pulled

@@ -21,11 +21,12 @@ from pasarela_client.options import DetectOptions
 from pasarela_client.progress import Wanted
 from pasarela_client.request_ids import new_request_id
 from pasarela_client.scope import Scope
+from pasarela_client.streaming.requests import StreamRequests
 from pasarela_client.streaming.rules import Policy, StreamRules
 from pasarela_client.sync.concurrency import AnyIterable, off_loop
 from pasarela_client.sync.endpoints import Endpoints
 from pasarela_client.sync.many import BulkWork, ManyResults
-from pasarela_client.sync.stream import DetectionStream, StreamRequests
+from pasarela_client.sync.stream import DetectionStream
 from pasarela_client.tracing import begin_span, current_trace
 from pasarela_proto import detection_pb2 as pb
 from pasarela_proto.detection_pb2_grpc import DetectionServiceStub

@@ -10,6 +10,7 @@ import pytest
 
 from pasarela_client import Detector
 from tests.unit.client.streaming.both_kinds import KINDS, AnyDetector, BlockingDetector, Kind
+from tests.unit.client.streaming.servers import Calls, Port, StreamCall
 
 
 @pytest.fixture(params=KINDS)
@@ -30,5 +31,18 @@ def open_detector(kind: Kind) -> Iterator[Callable[..., AnyDetector]]:
             detector = BlockingDetector(*arguments, **options)
             opened.callback(detector.stop)
             return detector
+
+        yield open_one
+
+
+@pytest.fixture
+def open_port() -> Iterator[Callable[..., Port]]:
+    """Starts servers that are stopped at the end."""
+    with contextlib.ExitStack() as opened:
+
+        def open_one(*calls: StreamCall, health: Callable[[], bytes] | None = None) -> Port:
+            port = Port(Calls(*calls), health)
+            opened.callback(port.stop)
+            return port
 
         yield open_one

@@ -1,0 +1,46 @@
+"""The requests of a stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pasarela_client.codec import encode_frame, encode_request
+from pasarela_client.errors import InvalidRequest, PasarelaError
+from pasarela_client.images import Channels, encode_image
+from pasarela_client.options import DetectOptions
+from pasarela_client.streaming.entry import Sending
+from pasarela_proto import detection_pb2 as pb
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRequests:
+    """What all requests of a stream have in common."""
+
+    model: str
+    version: str
+    options: DetectOptions
+    channels: Channels
+    """Of arrays that are no `Frame`."""
+
+    def encode(self, sending: Sending, request_id: str) -> pb.StreamDetectRequest:
+        """The request for one frame.
+
+        Raises:
+            InvalidRequest: The frame is no image that can be sent.
+        """
+        frame = sending.frame
+        try:
+            image = encode_image(frame.image, channels=frame.channels)
+        except PasarelaError:
+            raise
+        except Exception as error:
+            raise InvalidRequest(f"the image cannot be sent: {type(error).__name__}: {error}") from error
+        request = encode_request(
+            image,
+            self.options,
+            model=self.model,
+            version=self.version,
+            request_id=request_id,
+            timeout_s=sending.remaining_s,
+        )
+        return encode_frame(sending.index, request)
