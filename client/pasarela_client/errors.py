@@ -207,12 +207,12 @@ _REFUSALS: Final = (
     (re.compile(r"certificate is not yet valid", re.IGNORECASE), "its certificate is not valid yet"),
     (
         re.compile(r"hostname verification", re.IGNORECASE),
-        "its certificate is for another name; if you trust that one, say Tls(server_name=...)",
+        "its certificate is for another name (Tls(server_name=) and --tls-server-name say which to trust)",
     ),
     (re.compile(r"wrong_version_number", re.IGNORECASE), "it does not speak TLS"),
     (
         re.compile(r"certificate_verify_failed", re.IGNORECASE),
-        "nobody who is trusted here signed its certificate; tls= takes the path of its CA's",
+        "nobody who is trusted here signed its certificate (tls= and --tls-ca take the file of its CA)",
     ),
 )
 """How gRPC words what is wrong with a certificate, and how we do."""
