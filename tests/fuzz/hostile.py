@@ -53,6 +53,7 @@ def assail(requests: int) -> Outcome:
         with started_server(ROOT / "model_repository", log, ["--model-control-mode", "explicit", *LOADED]) as server:
             process = psutil.Process(server.pid)
             _send(server.url, requests // 10, seed=0)
+            _detect(server.url)
             before = _held(process)
             came = _send(server.url, requests - requests // 10, seed=1)
             fault = _fault(server.url, process, before, came, log)
@@ -160,14 +161,7 @@ def _fault(url: str, process: psutil.Process, before: dict[str, int], came: Coun
         return f"{came['DEADLINE_EXCEEDED']} had no answer within {WAIT_S:g} s"
     if "Traceback" in (text := log.read_text(errors="replace")):
         return f"the log has a traceback: …{text[text.index('Traceback') :][:600]}"
-    with grpc.insecure_channel(url) as channel:
-        load = channel.unary_unary(
-            "/inference.GRPCInferenceService/RepositoryModelLoad",
-            inference_pb2.RepositoryModelLoadRequest.SerializeToString,
-        )
-        load(inference_pb2.RepositoryModelLoadRequest(model_name="garments"), timeout=60)
-    with Detector(url, "garments") as detector:
-        detector.detect(ROOT / "tests" / "data" / "sample.jpg")
+    _detect(url)
     for _ in range(50):
         after = _held(process)
         if after["descriptors"] <= before["descriptors"] + 2:
@@ -179,3 +173,16 @@ def _fault(url: str, process: psutil.Process, before: dict[str, int], came: Coun
     ):
         return f"it holds more than before: {before} before, {after} now"
     return ""
+
+
+def _detect(url: str) -> None:
+    """The server answers as it should, whatever it was told to unload; and has all that a lonely client makes it do."""
+    with grpc.insecure_channel(url) as channel:
+        load = channel.unary_unary(
+            "/inference.GRPCInferenceService/RepositoryModelLoad",
+            inference_pb2.RepositoryModelLoadRequest.SerializeToString,
+        )
+        load(inference_pb2.RepositoryModelLoadRequest(model_name="garments"), timeout=60)
+    with Detector(url, "garments") as detector:
+        for _ in range(20):
+            detector.detect(ROOT / "tests" / "data" / "sample.jpg")
