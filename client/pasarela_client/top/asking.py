@@ -126,10 +126,10 @@ class Watched:
             return Metrics.parse(scrape(self._metrics_url, timeout_s)), ""
         except NoMetrics as error:
             return None, f"{self._metrics_url} gives no metrics ({error})"
-        except http.client.HTTPException:
-            return None, f"{self._metrics_url} does not speak HTTP; --metrics-url says where the metrics are"
         except OSError as error:
             return None, f"{self._metrics_url} does not answer ({_why(error)}); --metrics-url says where they are"
+        except http.client.HTTPException:
+            return None, f"{self._metrics_url} does not speak HTTP; --metrics-url says where the metrics are"
 
 
 def scrape(url: str, timeout_s: float) -> str:

@@ -63,6 +63,8 @@ def _ms(value: float | None) -> str:
 def _number(value: float | None) -> str:
     if value is None:
         return UNKNOWN
+    if 0 < value < 0.05:
+        return "<0.1"
     return "0" if value == 0 else f"{value:,.0f}" if value >= 99.95 else f"{value:.1f}"
 
 
@@ -121,9 +123,10 @@ def format_lines(view: View, rows: Sequence[Row], wishes: Wishes, width: int | N
     lines = [*_head(view, rows, wishes), ()]
     if rows:
         lines += _table(view, rows, wishes, width)
-    else:
+    elif not view.lost:
         lines.append((Span("no model fits" if view.rows else "the server has no models", Style.QUIET),))
-    notes = [*view.notes, *(f"{row.name} {row.version} is {row.state}: {row.reason}" for row in rows if row.reason)]
+    reasons = (f"{row.full_name} is {row.state}: {row.reason}" for row in rows if row.reason)
+    notes = [*view.notes, *reasons]
     if notes:
         lines += [(), *((Span(_printable(note), Style.QUIET),) for note in notes)]
     return [cut(line, width) for line in lines]
@@ -174,7 +177,7 @@ def _head(view: View, rows: Sequence[Row], wishes: Wishes) -> list[Line]:
     if view.lost:
         return [tuple(title), (Span(f"no answer for {view.away_s:.0f} s: {view.lost}; trying again", Style.BAD),)]
     ready = sum(row.ready for row in rows)
-    told = f"{len(rows)} shown, {ready} ready"
+    told = f"{len(rows)}{f' of {len(view.rows)}' if len(rows) < len(view.rows) else ''} shown, {ready} ready"
     if view.seconds:
         requests = sum(row.requests_per_s or 0.0 for row in rows)
         failures = sum(row.failures_per_s or 0.0 for row in rows)

@@ -47,6 +47,11 @@ class Row:
     """The same by all stages that the server's metrics tell apart."""
 
     @property
+    def full_name(self) -> str:
+        """Model and version; a model that was never loaded has none."""
+        return f"{self.name} {self.version}" if self.version else self.name
+
+    @property
     def ready(self) -> bool:
         """Whether it answers requests."""
         return self.state == "READY"

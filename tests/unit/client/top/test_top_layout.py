@@ -56,7 +56,7 @@ def test_everything_where_there_is_room() -> None:
     ]  # fmt: skip
     assert rows[1].split()[:9] == ["garments_onnx", "12", "READY", "0", "0", "0", "-", "0", "-"]
     assert rows[2].split()[:4] == ["b", "-", "UNAVAILABLE", "-"]
-    assert rows[-1] == "b  is UNAVAILABLE: config.pbtxt:3:7: no such field  [31m"
+    assert rows[-1] == "b is UNAVAILABLE: config.pbtxt:3:7: no such field  [31m"
 
 
 @given(st.integers(1, 250), st.integers(1, 60), st.sampled_from(["name", "p99", "requests"]), st.booleans())
@@ -126,10 +126,16 @@ def test_a_server_that_is_gone_is_said_above_what_was_known() -> None:
     [
         (view(rows=()), [], "the server has no models"),
         (view(), [], "no model fits"),
+        (view(), [IDLE], "1 of 3 shown, 1 ready; 0 requests/s, 0 failures/s over 2.0 s"),
+        (
+            view(),
+            [Row("m", "1", "READY", requests_per_s=0.04)],
+            "1 of 3 shown, 1 ready; <0.1 requests/s, 0 failures/s over 2.0 s",
+        ),
         (view(seconds=0.0), ROWS, "3 shown, 2 ready; measuring …"),
         (view(notes=("no percentiles: …",)), ROWS, "no percentiles: …"),
     ],
-    ids=["no models", "none fits", "the first look", "a note"],
+    ids=["no models", "none fits", "one of three", "hardly any requests", "the first look", "a note"],
 )
 def test_what_there_is_to_say(shown: View, wanted: list[Row], message: str) -> None:
     assert message in [plain(line) for line in format_lines(shown, wanted, Wishes())]
