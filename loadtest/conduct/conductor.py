@@ -121,6 +121,7 @@ class Conductor:
             kind = steps[0].loop
             if users[0] and users[1] != kind:
                 yield 0, _ALL_AT_ONCE, self._classes(users[1])
+                self._wait_until_nobody_is_left()
                 users = (0, "")
             placed = place(steps, self._clock.now() + self._lead(fresh=not users[0]), len(self._placed))
             self._placed += placed
@@ -169,6 +170,12 @@ class Conductor:
         while (left_s := time_s - self._clock.now()) > 0 and not self._stop.wait(min(left_s, _LOOK_S)):
             self._show()
 
+    def _wait_until_nobody_is_left(self) -> None:
+        """Locust must not be told of other users while it still stops some."""
+        until_s = self._clock.now() + self._run.scenario.finish + _AWAY_S
+        while self._runner.user_count and self._clock.now() < until_s:
+            gevent.sleep(_LOOK_S / 5)
+
     def _wait_for_quiet(self, last: int) -> None:
         """Waits until everything of the steps has ended, as long as the scenario allows."""
         until_s = self._clock.now() + self._run.scenario.finish
@@ -192,9 +199,10 @@ class Conductor:
     def _show(self) -> None:
         now_s = self._clock.now()
         running = step_at(self._placed, now_s)
+        waiting = "the last answers" if now_s >= self._placed[-1].ends_s else "getting ready"
         left_s = self._placed[-1].ends_s - now_s if self._programme.foreseen else None
         self._progress.show(
-            now_s, running.step.name if running else "the last answers", left_s, self._collector.recent.show(now_s)
+            now_s, running.step.name if running else waiting, left_s, self._collector.recent.show(now_s)
         )
 
     def _told(self, placed: Sequence[PlacedStep], why: str) -> str:

@@ -21,6 +21,8 @@ Measured = Mapping[int, Sequence[RequestRecord]]
 _FEWEST_REQUESTS = 20
 """In a probe: with fewer there is nothing to judge."""
 _STEP_DRIFT = 0.02
+_DIGITS = 4
+"""Of the rates that a search tries: finer than any precision, and people can read them."""
 _WHY: Mapping[Reason, str] = {
     "precise": "the search came as close as it was asked to",
     "noise": "what lies closer together could not be told apart",
@@ -134,7 +136,7 @@ class Search:
             self._found = action
             return (), ""
         assert isinstance(action, Try)
-        return (rate_step(action.rate, load.probe),), action.why
+        return (rate_step(float(f"{action.rate:.{_DIGITS}g}"), load.probe),), action.why
 
     def findings(self, placed: Sequence[PlacedStep], measured: Measured) -> tuple[Finding, ...]:
         """The rate; of a knee also what busy users got, and how the two agree."""

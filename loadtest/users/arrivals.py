@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import gevent
+from locust import task
 
 from loadtest.access import Way
 from loadtest.plan.arrivals import Arrival, arrivals, choose
@@ -49,14 +50,15 @@ class ArrivalUser(ScenarioUser):
                 self.sending.close(way)
         super().on_stop()
 
-    def ask(self) -> None:
+    @task  # type: ignore[untyped-decorator]
+    def take_part(self) -> None:
         """One step of the load."""
         step = self.sending.wait_for_step(after=self._done)
-        if step is None or not self._mine or step.step.loop != "open":
-            gevent.sleep(0.05)
+        if step is None:
             return
         self._done = step.index
-        self._send_all(step)
+        if self._mine and step.step.loop == "open":
+            self._send_all(step)
 
     def _send_all(self, step: PlacedStep) -> None:
         sending = self.sending

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import gevent
-
 from loadtest.access import Way
 from loadtest.images import detect_requests
 from loadtest.scenario import DetectRequests
@@ -56,4 +54,4 @@ class DetectUser(ScenarioUser):
         """One call."""
         self._number += 1
         well = send(self.sending, self._call, self.way, self._number, self.sending.now(), "closed")
-        gevent.sleep(self.entry.pause if well else max(self.entry.pause, PAUSE_AFTER_FAILURE_S))
+        self.sending.pause(self.entry.pause if well else max(self.entry.pause, PAUSE_AFTER_FAILURE_S))

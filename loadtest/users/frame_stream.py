@@ -99,7 +99,7 @@ class FrameStream:
                 if feeding is None:
                     self._offer(self._sending.now())
                 if self._pace.read_pause_s:
-                    gevent.sleep(self._pace.read_pause_s)
+                    self._sending.pause(self._pace.read_pause_s)
         except (grpc.RpcError, ValueError) as error:  # a channel that was closed meanwhile raises ValueError
             ending = self._broken(error)
             return False

@@ -104,4 +104,4 @@ class LeaverUser(ScenarioUser):
         """One call."""
         self._number += 1
         if not send(self.sending, self._call, self.way, self._number, self.sending.now(), "closed"):
-            gevent.sleep(PAUSE_AFTER_FAILURE_S)
+            self.sending.pause(PAUSE_AFTER_FAILURE_S)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import gevent
-
 from loadtest.access import Way
 from loadtest.scenario import RawRequests
 from loadtest.tensors import raw_request
@@ -58,4 +56,4 @@ class RawUser(ScenarioUser):
     def ask(self) -> None:
         """One call."""
         well = send(self.sending, self._call, self.way, 0, self.sending.now(), "closed")
-        gevent.sleep(self.entry.pause if well else max(self.entry.pause, PAUSE_AFTER_FAILURE_S))
+        self.sending.pause(self.entry.pause if well else max(self.entry.pause, PAUSE_AFTER_FAILURE_S))

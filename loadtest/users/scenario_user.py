@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import gevent
 from locust import User, constant, task
 
 from loadtest.access import Way
@@ -44,9 +43,7 @@ class ScenarioUser(User):  # type: ignore[misc]
     @task  # type: ignore[untyped-decorator]
     def take_part(self) -> None:
         """One turn of what it does, once a step runs."""
-        if self.sending.wait_for_step() is None:
-            gevent.sleep(0.2)  # until Locust ends its users
-        else:
+        if self.sending.wait_for_step() is not None:
             self.ask()
 
     def ask(self) -> None:

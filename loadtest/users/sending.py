@@ -22,6 +22,8 @@ from loadtest.scenario import Scenario
 from loadtest.users.recorder import Recorder
 
 _LOOK_S: Final = 0.05
+_WAIT_S: Final = 0.2
+"""How soon one who waits for a step looks whether he is still wanted."""
 _CLOSE_S: Final = 2.0
 """How long calls that were cut off may take to notice."""
 
@@ -83,13 +85,14 @@ class Sending:
         self._on_quiet = on_quiet
         self._steps: list[PlacedStep] = []
         self._steps_changed = Event()
-        self._over = False
+        self._finished = Event()
+        self._never = Event()
         self._ways: list[Way] = []
 
     @property
     def over(self) -> bool:
         """Whether nothing may be begun any more."""
-        return self._over
+        return bool(self._finished.is_set())
 
     def now(self) -> float:
         """On the run's clock."""
@@ -116,7 +119,7 @@ class Sending:
 
     def finish(self) -> None:
         """No more requests from now on."""
-        self._over = True
+        self._finished.set()
         self._steps_changed.set()
 
     def end(self) -> None:
@@ -133,7 +136,7 @@ class Sending:
 
     def active(self, step: PlacedStep | None = None) -> bool:
         """Whether something may be begun now; in this step, if one is named."""
-        if self._over:
+        if self.over:
             return False
         running = step_at(self._steps, self.now())
         return running is not None and (step is None or running.index == step.index)
@@ -146,22 +149,34 @@ class Sending:
         begun = [step.index for step in self._steps if step.begins_s <= time_s]
         return begun[-1] if begun else 0
 
-    def wait_for_step(self, *, after: int = -1) -> PlacedStep | None:
-        """Waits until a step of an index above `after` runs, and says which; None when the run is over."""
-        while not self._over:
-            now_s, changed = self.now(), self._steps_changed
-            ahead = [step for step in self._steps if step.ends_s > now_s and step.index > after]
-            if ahead and ahead[0].begins_s <= now_s:
-                return ahead[0]
-            changed.wait(ahead[0].begins_s - now_s if ahead else None)
-        return None
+    def wait_for_step(self, *, after: int | None = None) -> PlacedStep | None:
+        """Waits for a step to run, and says which.
+
+        Args:
+            after: Takes the next after this one, also if it has ended meanwhile: what was due in it is still due.
+
+        Returns:
+            None if none runs by then, or none will: whoever waits has to look now and then whether he is still wanted.
+        """
+        now_s, changed = self.now(), self._steps_changed
+        ahead = [step for step in self._steps if (step.ends_s > now_s if after is None else step.index > after)]
+        if self.over or not ahead or ahead[0].begins_s > now_s:
+            wait_s = _WAIT_S if self.over or not ahead else min(_WAIT_S, ahead[0].begins_s - now_s)
+            (self._never if self.over else changed).wait(wait_s)
+            return None
+        return ahead[0]
+
+    def pause(self, seconds: float) -> None:
+        """Lets time pass, but no more once the run is over."""
+        if not self.over:
+            self._finished.wait(seconds)
 
     def record(self, record: RequestRecord) -> None:
         """A request has ended."""
         self.recorder.record(record)
 
     def _tell_when_quiet(self, last: PlacedStep) -> None:
-        while (left_s := last.ends_s - self.now()) > 0 and not self._over:
+        while (left_s := last.ends_s - self.now()) > 0 and not self.over:
             gevent.sleep(min(left_s, _LOOK_S))
         while self.under_way and not self.cut_off:
             gevent.sleep(_LOOK_S)

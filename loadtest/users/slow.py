@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import gevent
-
 from loadtest.images import detect_requests
 from loadtest.users.detect import PAUSE_AFTER_FAILURE_S
 from loadtest.users.frame_stream import FrameStream, Pace
@@ -31,4 +29,4 @@ class SlowUser(ScenarioUser):
         """One stream."""
         stream = FrameStream(self.sending, self.way, self._requests, self._pace, user=self.kind, first=self._first)
         if not stream.run(self.sending.now()):
-            gevent.sleep(PAUSE_AFTER_FAILURE_S)
+            self.sending.pause(PAUSE_AFTER_FAILURE_S)

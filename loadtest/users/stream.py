@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 from typing import ClassVar
 
-import gevent
-
 from loadtest.images import detect_requests
 from loadtest.users.detect import PAUSE_AFTER_FAILURE_S
 from loadtest.users.frame_stream import FrameStream, Pace
@@ -47,4 +45,4 @@ class StreamUser(ScenarioUser):
         )
         self._frames += self._pace.frames
         if not stream.run(self._begins_s):
-            gevent.sleep(PAUSE_AFTER_FAILURE_S)
+            self.sending.pause(PAUSE_AFTER_FAILURE_S)
