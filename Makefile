@@ -11,7 +11,7 @@ ARGS ?=
 ENGINE ?= $(or $(shell command -v docker),$(shell command -v podman),docker)
 PEERS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pasarela-peers
 
-.PHONY: help setup serve test lint format proto client-sync benchmark benchmark-peers compatibility conversion exports loadtest knee peers train docs fuzz image image-check up down clean
+.PHONY: help setup serve test lint format proto client-sync benchmark benchmark-peers compatibility conversion exports loadtest knee peers variants browser train docs fuzz image image-check up down clean
 
 help:  ## list these commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,12 @@ loadtest: .venv/.dev  ## start the server, load it with Locust, leave an HTML re
 
 knee: .venv/.dev  ## how many requests a second the server carries: by search, and by saturation (minutes)
 	$(BIN)/python loadtest/run.py knee $(ARGS)
+
+variants: .venv/.dev  ## serve each variant of the detector by itself, and say which one to run (minutes; ARGS="--help")
+	$(BIN)/python -m loadtest.variants $(ARGS)
+
+browser:  ## see to it that there is a Chromium, in which tests look at pages
+	@tests/browser.sh
 
 train: .venv/.dev  ## from nothing to a published model_repository/ (about half an hour on 2 idle cores)
 	$(BIN)/pasarela-training run --config training/configs/demo.yaml $(ARGS)
