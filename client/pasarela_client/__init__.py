@@ -12,6 +12,7 @@
 """
 
 from pasarela_client.aio.detector import AsyncDetector
+from pasarela_client.aio.many import AsyncManyResults
 from pasarela_client.aio.stream import AsyncDetectionStream
 from pasarela_client.connection import Connection, Tls
 from pasarela_client.detections import Detection, Detections, FrameError
@@ -42,9 +43,11 @@ from pasarela_client.errors import (
     Unsupported,
 )
 from pasarela_client.frame import Frame
+from pasarela_client.progress import Progress
 from pasarela_client.retry import Retry
 from pasarela_client.streaming.counts import StreamCounts
 from pasarela_client.sync.detector import Detector
+from pasarela_client.sync.many import ManyResults
 from pasarela_client.sync.stream import DetectionStream
 from pasarela_client.timings import Timings
 
@@ -52,6 +55,7 @@ __all__ = [
     "AccessDenied",
     "AsyncDetectionStream",
     "AsyncDetector",
+    "AsyncManyResults",
     "BackendFailure",
     "BackendMissing",
     "CertificateRefused",
@@ -69,11 +73,13 @@ __all__ = [
     "InvalidModel",
     "InvalidRequest",
     "LoadFailed",
+    "ManyResults",
     "MissingExtra",
     "ModelNotFound",
     "ModelUnavailable",
     "NoVersionReady",
     "PasarelaError",
+    "Progress",
     "QueueFull",
     "QueueTimeout",
     "RequestCancelled",

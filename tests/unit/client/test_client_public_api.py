@@ -9,9 +9,16 @@ from pasarela_client import errors
 
 def test_the_public_names() -> None:
     kinds = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
-    clients = {"AsyncDetectionStream", "AsyncDetector", "DetectionStream", "Detector"}
+    clients = {
+        "AsyncDetectionStream",
+        "AsyncDetector",
+        "AsyncManyResults",
+        "DetectionStream",
+        "Detector",
+        "ManyResults",
+    }
     settings = {"Connection", "Retry", "Tls"}
-    results = {"Detection", "Detections", "Frame", "FrameError", "StreamCounts", "Timings"}
+    results = {"Detection", "Detections", "Frame", "FrameError", "Progress", "StreamCounts", "Timings"}
     assert set(pasarela_client.__all__) == clients | settings | results | kinds
     assert all(hasattr(pasarela_client, name) for name in pasarela_client.__all__)
 
@@ -21,7 +28,7 @@ def test_importing_loads_neither_pillow_nor_the_server_nor_the_tensor_protocol()
     program = "import sys, pasarela_client; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     assert "pasarela_proto.detection_pb2" in loaded
-    unwanted = {"PIL", "av", "cv2", "pandas", "pyarrow", "supervision", "torch", "tqdm"}
+    unwanted = {"PIL", "av", "cv2", "pandas", "pyarrow", "supervision", "torch", "tqdm", "opentelemetry"}
     unwanted |= {"pasarela_server", "pasarela_proto.inference_pb2"}
     assert unwanted.isdisjoint(loaded)
 
