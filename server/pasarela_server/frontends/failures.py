@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pasarela_server import errors
-from pasarela_server.rpc.status import FailureTable
+from pasarela_server.rpc.status import FailureTable, Unforeseen
 
 _NAMED = {
     name: kind
@@ -17,12 +17,14 @@ def describe_failure(error: BaseException, failures: FailureTable, request_id: s
     if isinstance(error, errors.ServingError):
         return name_of(error), str(error)
     if isinstance(error, Exception):
-        return errors.BackendFailure.__name__, failures.failure(error, request_id).message
+        return Unforeseen.__name__, failures.failure(error, request_id).message
     return errors.RequestCancelled.__name__, "the request was given up"
 
 
 def named_error(name: str, message: str = "") -> Exception:
     """The error of that class; of a class that serving does not define, one that stands for the unexpected."""
+    if name == Unforeseen.__name__:
+        return Unforeseen(message)
     kind = _NAMED.get(name)
     return RuntimeError(message or name) if kind is None else kind(message)
 

@@ -50,6 +50,10 @@ def status_codes(
     )
 
 
+class Unforeseen(Exception):
+    """A fault of the server that was logged where it happened; the message is what the client is told."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """How a request failed, as its client is told."""
@@ -82,12 +86,19 @@ class FailureTable:
 
         Any error that is not a ServingError is a fault of the server: it is logged whole, and nothing of it is told.
         """
+        if isinstance(error, Unforeseen):
+            return Failure(grpc.StatusCode.INTERNAL, str(error)[:MAX_MESSAGE_CHARS])
         for ancestor in type(error).__mro__:
             code = self.codes.get(ancestor)
             if code is not None:
-                return Failure(code, str(error)[:MAX_MESSAGE_CHARS], type(error).__name__)
+                return Failure(code, str(error)[:MAX_MESSAGE_CHARS], _kind(error))
         _log.error("request '%s' failed unexpectedly", request_id, exc_info=error)
         return Failure(
             grpc.StatusCode.INTERNAL,
             f"the server failed on request '{request_id[:100]}'; its log says why, under this id",
         )
+
+
+def _kind(error: Exception) -> str:
+    """The class that clients know an error by: its own, or the nearest ancestor in the tree that all of them know."""
+    return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)

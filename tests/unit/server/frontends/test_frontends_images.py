@@ -27,7 +27,7 @@ from pasarela_server.repository.pipeline import DetectionPipeline, ImageLimits
 from pasarela_server.repository.servable import Handle
 from pasarela_server.request import Timings
 from pasarela_server.rpc.calls import OpenCalls
-from pasarela_server.rpc.status import FailureTable
+from pasarela_server.rpc.status import FailureTable, Unforeseen
 from pasarela_server.scheduling.batch import BatchAnswer
 from pasarela_server.tensor import DataType
 
@@ -213,9 +213,7 @@ async def test_an_image_that_was_prepared_for_a_model_that_has_changed_is_prepar
         pytest.param(None, {"image": None}, InvalidRequest, id="no image"),
         pytest.param(None, {"options": {"class_names": ["unicorn"]}}, InvalidRequest, id="an unknown class"),
         pytest.param(lambda raw: setattr(raw, "refusal", QueueFull("full")), {}, QueueFull, id="a full queue"),
-        pytest.param(
-            lambda raw: setattr(raw, "refusal", KeyError("bug")), {}, BackendFailure, id="a fault of the server"
-        ),
+        pytest.param(lambda raw: setattr(raw, "refusal", KeyError("bug")), {}, Unforeseen, id="a fault of the server"),
     ],
 )
 async def test_a_failure_counts_once(looped, spoil, changes, error):
