@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags of the command."""
     parser.description = (
         "Shows what the models of a server do right now: requests, failures, batches, queues, latencies,\n"
-        "the time by stage, and how busy instances are. Works with Triton, too, without percentiles."
+        "the time by stage, and how busy instances are. Works with Triton, too."
     )
     parser.epilog = _EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter

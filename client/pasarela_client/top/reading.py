@@ -12,6 +12,8 @@ from pasarela_client.statistics import Statistics
 
 LATENCIES = "pasarela_request_stage_seconds"
 """The histogram that percentiles come from; `stage="request"` is the whole of a request."""
+SUMMARY_US = "nv_inference_request_summary_us"
+"""What Triton tells instead, if it is asked to (`--metrics-config summary_latencies=true`)."""
 SUCCESSES = "nv_inference_request_success"
 """A counter that the statistics tell, too."""
 PENDING = "nv_inference_pending_request_count"

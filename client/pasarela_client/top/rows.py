@@ -12,7 +12,7 @@ from pasarela_client.histogram import Histogram
 from pasarela_client.prometheus import Metrics
 from pasarela_client.statistics import ModelTraffic, Statistics, version_key
 from pasarela_client.timings import BETWEEN, STAGES
-from pasarela_client.top.reading import LATENCIES, PENDING, SUCCESSES, Reading
+from pasarela_client.top.reading import LATENCIES, PENDING, SUCCESSES, SUMMARY_US, Reading
 
 PERCENTS: Final = (50, 90, 99)
 SORTS: Final = ("name", "requests", "failures", "rows", "batch", "queue", "use", "p50", "p90", "p99")
@@ -198,13 +198,23 @@ def _latencies(before: Metrics, after: Metrics, told: Mapping[str, str]) -> dict
     """Percentiles, and means of all stages."""
     grown = after.histogram(LATENCIES, stage="request", **told) - before.histogram(LATENCIES, stage="request", **told)
     if not grown.count:
-        return {}
+        return {"latency_ms": _summary_ms(after, told)}
     percentiles = {percent: grown.percentile(percent) for percent in PERCENTS}
     return {
         "latency_ms": {percent: s * 1e3 for percent, s in percentiles.items() if s is not None},
         "last_bound_ms": grown.bounds[-1] * 1e3 if grown.bounds else math.inf,
         "all_stages_ms": _stage_means(before, after, told, grown),
     }
+
+
+def _summary_ms(metrics: Metrics, told: Mapping[str, str]) -> dict[int, float]:
+    """Percentiles as Triton tells them itself: over about the last minute."""
+    quantiles = {
+        float(sample.labels["quantile"]) * 100: sample.value / 1e3
+        for sample in metrics.samples(SUMMARY_US, **told)
+        if "quantile" in sample.labels and math.isfinite(sample.value)
+    }
+    return {percent: ms for percent in PERCENTS for known, ms in quantiles.items() if math.isclose(known, percent)}
 
 
 def _stage_means(before: Metrics, after: Metrics, told: Mapping[str, str], whole: Histogram) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pasarela_client.top.reading import LATENCIES, Lost, Reading
+from pasarela_client.top.reading import LATENCIES, SUMMARY_US, Lost, Reading
 from pasarela_client.top.rows import Row, make_rows, metrics_fit
 
 
@@ -97,5 +97,11 @@ def _what_is_missing(earlier: Reading | None, reading: Reading) -> list[str]:
     elif not metrics_fit(earlier, reading):
         notes.append("no percentiles, no queue: the metrics are those of another server; --metrics-url says where")
     elif f"{LATENCIES}_bucket" not in reading.metrics and any(each.answered.count for each in reading.statistics or ()):
-        notes.append(f"no percentiles: this server's metrics have no histogram {LATENCIES}")
+        if SUMMARY_US in reading.metrics:
+            notes.append(f"percentiles are the server's own ({SUMMARY_US}): over about the last minute")
+        else:
+            notes.append(
+                f"no percentiles: the metrics have no histogram {LATENCIES}; Triton tells its own if it is started with "
+                "--metrics-config summary_latencies=true"
+            )
     return notes

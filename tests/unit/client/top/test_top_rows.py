@@ -97,6 +97,17 @@ def test_without_metrics_there_are_rates_but_no_percentiles(earlier: Reading, la
     assert (row.requests_per_s, row.latency_ms, row.all_stages_ms) == (rate, {}, {})
 
 
+def test_percentiles_that_triton_tells_itself() -> None:
+    text = "".join(
+        f'nv_inference_request_summary_us{{model="m",version="1",quantile="{quantile}"}} {value}\n'
+        for quantile, value in (("0.5", 31018), ("0.9", 43618), ("0.95", 53332), ("0.99", "Nan"))
+    )
+    (row,) = make_rows(reading(0.0, 10, text), reading(1.0, 30, text))
+    assert row.latency_ms == {50: pytest.approx(31.018), 90: pytest.approx(43.618)}
+    (idle,) = make_rows(reading(0.0, 10, text), reading(1.0, 10, text))
+    assert idle.latency_ms == {}, "they are old"
+
+
 def test_a_server_without_statistics_has_states() -> None:
     (row,) = make_rows(reading(0.0, 0, statistics=None), reading(1.0, 0, statistics=None))
     assert (row.state, row.requests_per_s, row.use) == ("READY", None, None)

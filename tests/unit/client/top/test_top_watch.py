@@ -72,8 +72,19 @@ def test_a_server_that_was_never_there() -> None:
         ({"metrics": Metrics.parse('nv_inference_request_success{model="m",version="1"} 0')}, "of another server"),
         ({"metrics": Metrics.parse('nv_inference_request_success{model="m",version="1"} 90')}, "have no histogram"),
         ({"metrics": Metrics.parse("x 1")}, "have no histogram"),
+        (
+            {"metrics": Metrics.parse('nv_inference_request_summary_us{model="m",version="1",quantile="0.5"} 7')},
+            "percentiles are the server's own",
+        ),
     ],
-    ids=["no statistics", "no metrics", "metrics of another", "metrics as Triton's", "other metrics"],
+    ids=[
+        "no statistics",
+        "no metrics",
+        "metrics of another",
+        "metrics as Triton's",
+        "other metrics",
+        "Triton's summaries",
+    ],
 )
 def test_what_is_missing_is_said(changes: dict[str, Any], note: str) -> None:
     notes = Watch("here:1").see(look(0, 90, **changes)).notes
