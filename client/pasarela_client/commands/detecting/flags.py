@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Final
 
-from pasarela_client.commands.detecting.wire import parse_jpeg
+from pasarela_client.commands.detecting.wire import USUAL_QUALITY, parse_jpeg
 
 WINDOW: Final = 8
 """Frames of a video or camera under way at a time, if nobody says otherwise."""
@@ -84,10 +84,10 @@ def _add_what_to_take(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--jpeg",
         type=parse_jpeg,
-        default="auto",
+        default=USUAL_QUALITY,
         metavar="QUALITY",
-        help="send frames of videos and cameras as JPEG of this quality, 1 to 95; 'off' sends pixels; 'auto' sends "
-        "pixels to a server on this machine and JPEG of quality 90 to others (default: auto)",
+        help="send frames of videos and cameras as JPEG of this quality, 1 to 95; 'off' sends their pixels, exactly "
+        "(default: %(default)s)",
     )
 
 

@@ -17,7 +17,7 @@ from pasarela_client.commands.detecting.outputs import Outputs, prints, wanted_e
 from pasarela_client.commands.detecting.screen import Screen
 from pasarela_client.commands.detecting.summary import format_summary
 from pasarela_client.commands.detecting.tally import Tally
-from pasarela_client.commands.detecting.wire import Sending, quality_for
+from pasarela_client.commands.detecting.wire import Sending
 from pasarela_client.detections import Detections, FrameError, FrameResult
 from pasarela_client.errors import (
     AccessDenied,
@@ -117,8 +117,7 @@ class Run:
                 Outputs(saver, self._exports, overwrite=asked.overwrite, keep=source.has_cameras) as outputs,
             ):
                 self._places = outputs.places
-                quality = quality_for(asked.jpeg, asked.url)
-                sending = Sending(source, quality, keep=saver is not None)
+                sending = Sending(source, asked.jpeg, keep=saver is not None)
                 if self._screen.shows_progress:
                     self._screen.begin_progress(source.count, "frames" if source.moving else "images")
                 self._begun_s = time.monotonic()

@@ -5,50 +5,30 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 
-from pasarela_client.addresses import parse_addresses
 from pasarela_client.frame import Frame
 from pasarela_client.images import ImageSource
 from pasarela_client.sources.source import as_jpeg
 
-Jpeg = int | Literal["auto", "off"]
+USUAL_QUALITY: Final = 90
+"""JPEG costs client and server less work than the pixels of HD video do, also on one machine, and a 27th of the bytes;
+docs/client.md has the figures."""
 
-AUTO_QUALITY: Final = 90
 
-
-def parse_jpeg(text: str) -> Jpeg:
-    """What a person wrote after `--jpeg`.
+def parse_jpeg(text: str) -> int | None:
+    """What a person wrote after `--jpeg`: a quality, or None for pixels.
 
     Raises:
-        argparse.ArgumentTypeError: It is no quality.
+        argparse.ArgumentTypeError: It is neither.
     """
-    if text == "auto":
-        return "auto"
     if text == "off":
-        return "off"
+        return None
     if text.isdecimal() and 1 <= int(text) <= 95:
         return int(text)
-    raise argparse.ArgumentTypeError(f"a quality from 1 to 95, 'auto' or 'off', not {text!r}")
-
-
-def quality_for(jpeg: Jpeg, url: str) -> int | None:
-    """The quality to send frames with; None sends their pixels.
-
-    Between processes of one machine both cost the same work, and pixels are exact; to others a JPEG saves 19 bytes of
-    20 and more (docs/client.md has the figures).
-
-    Args:
-        jpeg: What was asked for.
-        url: Where the servers are, with commas between.
-    """
-    if jpeg == "off":
-        return None
-    if jpeg != "auto":
-        return jpeg
-    return None if all(address.local for address in parse_addresses(url)) else AUTO_QUALITY
+    raise argparse.ArgumentTypeError(f"a quality from 1 to 95, or 'off', not {text!r}")
 
 
 class Sending:

@@ -76,7 +76,7 @@ def test_a_video_as_json_lines(detect: Run, clip: Path, capsys: pytest.CaptureFi
     assert captured.err == ""
 
 
-@pytest.mark.parametrize("flags", [["--jpeg", "off"], ["--jpeg", "90"]], ids=["pixels", "jpeg"])
+@pytest.mark.parametrize("flags", [["--jpeg", "off"], ["--jpeg", "80"], []], ids=["pixels", "jpeg", "as usual"])
 def test_a_video_is_saved_with_its_times(
     detect: Run, service: Any, clip: Path, tmp_path: Path, flags: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,7 +13,6 @@ from pasarela_client import DeadlineExpired, Detections, FrameDropped, FrameErro
 from pasarela_client.commands.detecting.lines import format_result, format_time
 from pasarela_client.commands.detecting.summary import format_summary
 from pasarela_client.commands.detecting.tally import Latencies, Tally
-from pasarela_client.commands.detecting.wire import parse_jpeg, quality_for
 from pasarela_client.timings import Timings
 
 FAILED = FrameError(0, InvalidRequest("no image"))
@@ -112,18 +111,3 @@ def test_a_frame_is_one_line(found: Detections) -> None:
     frame = replace(found, origin="clip.mp4", timestamp_s=12.5, frame_index=3)
     assert format_result(frame, None, timings=False) == "clip.mp4  0:12.500  1 skirt, 2 trousers  0 ms"
     assert format_result(frame[:0], None, timings=False) == "clip.mp4  0:12.500  nothing  0 ms"
-
-
-@pytest.mark.parametrize(
-    ("jpeg", "url", "quality"),
-    [
-        ("auto", "127.0.0.1:8001", None),
-        ("auto", "localhost:8001, unix:/run/server", None),
-        ("auto", "grpcs://10.0.0.5:8001", 90),
-        ("auto", "127.0.0.1:8001,10.0.0.5:8001", 90),
-        ("off", "10.0.0.5:8001", None),
-        (75, "127.0.0.1:8001", 75),
-    ],
-)
-def test_how_frames_are_sent(jpeg: str | int, url: str, quality: int | None) -> None:
-    assert quality_for(parse_jpeg(str(jpeg)), url) == quality
