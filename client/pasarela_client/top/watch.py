@@ -101,7 +101,7 @@ def _what_is_missing(earlier: Reading | None, reading: Reading) -> list[str]:
             notes.append(f"percentiles are the server's own ({SUMMARY_US}): over about the last minute")
         else:
             notes.append(
-                f"no percentiles: the metrics have no histogram {LATENCIES}; Triton tells its own if it is started with "
-                "--metrics-config summary_latencies=true"
+                f"no percentiles: the metrics have no histogram {LATENCIES}; Triton tells its own if it is started "
+                "with --metrics-config summary_latencies=true"
             )
     return notes
