@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import logging
 import os
+import platform
 import shutil
 import signal
 import sys
@@ -24,8 +26,9 @@ from pasarela_server.frontends.sizing import has_gpu, image_threads, suggested_c
 from pasarela_server.frontends.supervise import FrontOptions, Fronts, FrontsUnavailable
 from pasarela_server.loading import LoadingModels
 from pasarela_server.observability.http import MetricsServer, Page, text_page
-from pasarela_server.observability.logging import LogControl
-from pasarela_server.observability.metrics import CONTENT_TYPE
+from pasarela_server.observability.logging import LogControl, LogSettings, apply_log_settings, log_settings
+from pasarela_server.observability.metrics import CONTENT_TYPE, Now
+from pasarela_server.observability.request_log import RequestLog
 from pasarela_server.observability.startup import ModelLine, StartupReport, next_command
 from pasarela_server.repository.control import ControlMode
 from pasarela_server.repository.manager import ModelManager
@@ -89,7 +92,9 @@ async def _serve(config: ServerConfig, loading: LoadingModels) -> None:
     loop = asyncio.get_running_loop()
     stop = _stop_signal(loop)
     models, metrics, tracer = loading.manager, loading.metrics, loading.tracer
-    failures, calls, health = _failures(config), OpenCalls(), HealthService()
+    failures, calls, health = _failures(config), OpenCalls(metrics.stream_changed), HealthService()
+    metrics.build(version=_version(), grpc=grpc.__version__, python=platform.python_version())
+    metrics.listen(RequestLog(failures.status_name).request)
 
     def publish_health() -> None:
         health.publish(health_states(models, SERVICES))
@@ -100,10 +105,12 @@ async def _serve(config: ServerConfig, loading: LoadingModels) -> None:
             models,
             calls,
             metrics,
-            metadata.version("pasarela-server"),
+            _version(),
             repository=RepositoryCalls(models, models.control),
             shared_memory=SharedMemoryCalls(find_cuda_memory(), allowed=config.allow_shared_memory),
-            settings=SettingsCalls(models, LogControl(config.log_verbose), tracer),
+            settings=SettingsCalls(
+                models, LogControl(_log_settings(config), functools.partial(_change_log, fronts)), tracer
+            ),
             failures=failures,
         ),
         DetectionService(models, calls, metrics, failures),
@@ -112,9 +119,7 @@ async def _serve(config: ServerConfig, loading: LoadingModels) -> None:
         config.grpc_max_message_bytes,
         protection if fronts is None else None,
     )
-    pages = _metrics_pages(
-        config, lambda: metrics.exposition(models.waiting()), lambda: not calls.stopping and models.ready()
-    )
+    pages = _metrics_pages(config, lambda: metrics.exposition(_now(models, calls)), lambda: _ready(models, calls))
     if fronts is None:
         grpc_port = listen(server, config.grpc_address, config.grpc_port, protection.credentials())
     else:
@@ -166,10 +171,35 @@ def _fronts(config: ServerConfig, security: SecuritySettings, desks: Desks) -> F
         max_message_bytes=config.grpc_max_message_bytes,
         queue_full_status=config.queue_full_status,
         image_threads=image_threads(config.cpu_threads, count),
-        log_verbose=config.log_verbose,
+        log=_log_settings(config),
         security=security,
     )
     return Fronts(options, desks)
+
+
+def _log_settings(config: ServerConfig) -> LogSettings:
+    return log_settings(config.log_verbose, config.log_format)
+
+
+def _change_log(fronts: Fronts | None, settings: LogSettings) -> None:
+    apply_log_settings(settings)
+    if fronts is not None:
+        fronts.change_log(settings)
+
+
+def _now(models: ModelManager, calls: OpenCalls) -> Now:
+    """How the server is, for its metrics."""
+    index = models.index()
+    known = [(each.name, each.version, each.state is State.READY) for each in index if each.version is not None]
+    return Now(_ready(models, calls), known, models.waiting())
+
+
+def _ready(models: ModelManager, calls: OpenCalls) -> bool:
+    return not calls.stopping and models.ready()
+
+
+def _version() -> str:
+    return metadata.version("pasarela-server")
 
 
 def _failures(config: ServerConfig) -> FailureTable:

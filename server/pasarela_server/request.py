@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from pasarela_server.tensor import Tensor
 
 ParameterValue = bool | int | float | str
@@ -71,6 +74,9 @@ class Timings(NamedTuple):
     """Why that batch was closed: a value of `scheduling.policy.CloseReason`."""
     instance: int = -1
     """Index of the model's instance that executed it."""
+    batch_began_ns: int = 0
+    """A moment: when that instance began with the batch, on the clock of `time.monotonic_ns`. The same for all requests
+    of a batch, and for no others."""
 
     @property
     def waiting_ns(self) -> int:
@@ -106,6 +112,17 @@ NO_TIMINGS = Timings()
 """Of a request that was not executed."""
 
 
+class Found(NamedTuple):
+    """What a detector saw in one image, as far as it is counted."""
+
+    names: tuple[str, ...]
+    """Class names by class id."""
+    class_ids: npt.NDArray[np.int32]
+    """(n,)."""
+    scores: npt.NDArray[np.float32]
+    """(n,): 0 to 1."""
+
+
 @dataclass(frozen=True, slots=True)
 class InferResponse:
     """What a model answered, and which version of it."""
@@ -115,6 +132,8 @@ class InferResponse:
     outputs: tuple[Tensor, ...]
     id: str = ""
     timings: Timings = NO_TIMINGS
+    found: Found | None = None
+    """Of a detection model, whichever outputs were asked for."""
 
 
 def priority_of(parameters: Mapping[str, ParameterValue]) -> int:

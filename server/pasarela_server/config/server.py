@@ -260,6 +260,15 @@ class ServerConfig:
         default=0,
         metadata=_says(values.whole_number(0), "LEVEL", "0: what whoever runs it wants to know; 1: every request too"),
     )
+    log_format: str = field(
+        default="default",
+        metadata=_says(
+            values.one_of("default", "iso8601", "json", "text"),
+            "FORMAT",
+            "default, or text: readable lines in the machine's own time; ISO8601: the same in UTC; json: an object a "
+            "line, for programs",
+        ),
+    )
 
 
 def settings() -> tuple[Field[Any], ...]:

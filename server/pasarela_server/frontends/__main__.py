@@ -8,7 +8,7 @@ import sys
 
 from pasarela_server.frontends.front import run
 from pasarela_server.frontends.settings import VARIABLE, FrontSettings
-from pasarela_server.observability.logging import configure_logging
+from pasarela_server.observability.logging import LogSettings, configure_logging
 
 
 def main() -> int:
@@ -21,7 +21,7 @@ def main() -> int:
     except ValueError:
         sys.stderr.write("this is a part of pasarela-server: start that, with --frontends\n")
         return 2
-    configure_logging(settings.log_verbose)
+    configure_logging(LogSettings.from_text(settings.log))
     return run(settings)
 
 

@@ -14,3 +14,5 @@ class Asked:
     id: str
     received_ns: int
     """When it came, on the clock of `time.monotonic_ns`."""
+    caller: str = ""
+    """Of a request that may be traced; see `observability.record.Caller`."""

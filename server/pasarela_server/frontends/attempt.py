@@ -13,13 +13,14 @@ import numpy as np
 
 from pasarela_server.detection.yolo import YoloDetector
 from pasarela_server.errors import RequestCancelled
+from pasarela_server.frontends import found as found_bytes
 from pasarela_server.frontends.asked import Asked
 from pasarela_server.frontends.facts import Facts
 from pasarela_server.frontends.failures import name_of
 from pasarela_server.frontends.link import Answer, Cancel, Done, Message, Submit
 from pasarela_server.frontends.memory import SharedMemory, describe, parse_layout
 from pasarela_server.frontends.timings import pack, unpack
-from pasarela_server.request import Timings
+from pasarela_server.request import Found, Timings
 from pasarela_server.scheduling.batch import BatchAnswer
 from pasarela_server.tensor import Array
 
@@ -147,6 +148,7 @@ class Attempt:
                 asked.model,
                 asked.version,
                 asked.id,
+                asked.caller,
                 describe(array),
             )
         )
@@ -160,7 +162,7 @@ class Attempt:
         """The back has computed."""
         self._leave_back()
         if self._ended:
-            self._done(RequestCancelled.__name__, b"")
+            self._done(RequestCancelled.__name__)
             return
         if self._answer.set_running_or_notify_cancel():
             output = (
@@ -178,12 +180,13 @@ class Attempt:
         if self._answer.set_running_or_notify_cancel():
             self._answer.set_exception(error)
 
-    def end(self, error: BaseException | None, timings: Timings | None = None) -> bool:
+    def end(self, error: BaseException | None, timings: Timings | None = None, found: Found | None = None) -> bool:
         """The front needs it no more.
 
         Args:
             error: Why the request has failed.
             timings: Of a request that has not.
+            found: What was found by one that has not.
 
         Returns:
             Whether the back counts the request: it has seen it.
@@ -199,7 +202,11 @@ class Attempt:
         if not in_back:
             self._back.free(self._offset)
             if not self._told:
-                self._done("" if error is None else name_of(error), b"" if timings is None else pack(timings))
+                self._done(
+                    "" if error is None else name_of(error),
+                    b"" if timings is None else pack(timings),
+                    b"" if found is None else found_bytes.pack(found),
+                )
         return True
 
     def _leave_back(self) -> None:
@@ -209,9 +216,9 @@ class Attempt:
         if ended:
             self._back.free(self._offset)
 
-    def _done(self, error: str, timings: bytes) -> None:
+    def _done(self, error: str, timings: bytes = b"", found: bytes = b"") -> None:
         assert self._sequence is not None
-        self._back.post(Done(self._sequence, error, timings))
+        self._back.post(Done(self._sequence, error, timings, found))
 
 
 def _array(contents: bytes, layout: str) -> Array:

@@ -54,7 +54,7 @@ class Back:
         """
         parse_version(asked.model, asked.version)
         sequence, told = self._ask()
-        self.post(Lookup(sequence, asked.received_ns, asked.model, asked.version, asked.id))
+        self.post(Lookup(sequence, asked.received_ns, asked.model, asked.version, asked.id, asked.caller))
         try:
             facts = await told
         except asyncio.CancelledError as cancelled:
@@ -76,7 +76,8 @@ class Back:
         """
         sequence, told = self._ask()
         door = int(at_the_door)
-        self.post(Refused(sequence, asked.received_ns, door, asked.model, asked.version, asked.id, name_of(error)))
+        named = asked.model, asked.version, asked.id, asked.caller
+        self.post(Refused(sequence, asked.received_ns, door, *named, name_of(error)))
         if isinstance(error, Exception):
             await told
         else:  # the client has gone, and waits for no reason

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import ExitStack
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from math import isfinite
 
 from pasarela_server.errors import RequestCancelled
+from pasarela_server.frontends import found
 from pasarela_server.frontends.delivery import Deliveries
 from pasarela_server.frontends.facts import Facts, FactsBook
 from pasarela_server.frontends.failures import describe_failure, named_error
@@ -23,11 +25,13 @@ from pasarela_server.frontends.link import (
     Message,
     Noted,
     Refused,
+    Streams,
     Submit,
 )
 from pasarela_server.frontends.memory import SharedMemory, describe
 from pasarela_server.frontends.timings import pack, unpack
 from pasarela_server.observability.metrics import Metrics, Outcome
+from pasarela_server.observability.record import Caller
 from pasarela_server.repository.pipeline import RawModel
 from pasarela_server.repository.servable import Servable
 from pasarela_server.rpc.models import Models
@@ -65,6 +69,8 @@ class _Entry:
 
     asked: Submit
     output: str
+    names: tuple[str, ...]
+    """Of the classes."""
     pins: ExitStack
     """Keep the versions alive, until the output has been copied."""
     outcome: Outcome
@@ -91,6 +97,7 @@ class FrontDesk:
         self._memory = memory
         self._entries: dict[int, _Entry] = {}
         self._gone = False
+        self._streams: Counter[str] = Counter()
 
     def received(self, message: Message) -> None:
         """Takes what the front says."""
@@ -107,16 +114,24 @@ class FrontDesk:
                 self._lookup(message)
             case Refused():
                 self._refused(message)
+            case Streams():
+                self._count_streams(message.method, message.difference)
             case _:
                 _log.error("a front sent what the back does not take: %s", type(message).__name__)
 
     def lost(self) -> None:
         """Gives up everything that the front had open: what waits is dropped, what is computed has no reader."""
         self._gone = True
+        for method, count in list(self._streams.items()):
+            self._count_streams(method, -count)
         for sequence, entry in list(self._entries.items()):
             entry.future.cancel()
             if entry.delivered:
                 self._count(sequence, RequestCancelled())
+
+    def _count_streams(self, method: str, difference: int) -> None:
+        self._streams[method] += difference
+        self._desks.metrics.stream_changed(method, difference)
 
     def _lookup(self, asked: Lookup) -> None:
         with ExitStack() as pins:
@@ -145,7 +160,7 @@ class FrontDesk:
             outcome.end(error)
             self._fail(asked, error)
             return
-        entry = _Entry(asked, detector.output_name, pins, outcome, future)
+        entry = _Entry(asked, detector.output_name, detector.names, pins, outcome, future)
         self._entries[asked.sequence] = entry
         future.add_done_callback(lambda _: self._desks.deliveries.put(self._deliver, entry))
 
@@ -189,7 +204,8 @@ class FrontDesk:
             return None
 
     def _outcome(self, model: str, version: int, asked: Asked) -> Outcome:
-        return self._desks.metrics.request(model, version, asked.request_id).begin(asked.started_ns)
+        caller = Caller.from_text(asked.caller)
+        return self._desks.metrics.request(model, version, asked.request_id, caller).begin(asked.started_ns)
 
     def _fail(self, asked: Asked, error: BaseException) -> None:
         told = describe_failure(error, self._desks.failures, asked.request_id)
@@ -231,6 +247,7 @@ class FrontDesk:
         entry = self._entries.get(message.sequence)
         if entry is not None:
             entry.outcome.timings = unpack(message.timings)
+            entry.outcome.found = found.unpack(message.found, entry.names)
             self._count(message.sequence, None)
 
     def _count(self, sequence: int, error: BaseException | None) -> None:

@@ -19,11 +19,13 @@ from pasarela_proto import detection_pb2_grpc
 from pasarela_server.frontends.back import Back
 from pasarela_server.frontends.channel import Channel
 from pasarela_server.frontends.images import FrontImageService
-from pasarela_server.frontends.link import CannotListen, Idle, Message, Quit, Ready, Stop
+from pasarela_server.frontends.link import CannotListen, Idle, LogChanged, Message, Quit, Ready, Stop, Streams
 from pasarela_server.frontends.memory import SharedMemory
 from pasarela_server.frontends.passthrough import PassThrough
 from pasarela_server.frontends.settings import FrontSettings
+from pasarela_server.observability.logging import LogSettings, apply_log_settings
 from pasarela_server.rpc.address import PortUnavailable
+from pasarela_server.rpc.callers import read_caller, untraced
 from pasarela_server.rpc.calls import OpenCalls
 from pasarela_server.rpc.handlers import GuardedHandlers
 from pasarela_server.rpc.protection import Protection
@@ -64,13 +66,14 @@ class _Front:
         """Runs from the first message to the last."""
         settings = self._settings
         self._ended: asyncio.Future[Quit | None] = asyncio.get_running_loop().create_future()
-        self._calls = OpenCalls()
         self._link = Channel(self._received, self._lost)
+        self._calls = OpenCalls(lambda method, difference: self._link.post(Streams(difference, method)))
         failures = FailureTable(status_codes(queue_full=grpc.StatusCode[settings.queue_full_status.upper()]))
         memory = SharedMemory(settings.arena_fd, os.fstat(settings.arena_fd).st_size)
         pool = ThreadPoolExecutor(settings.image_threads, thread_name_prefix="images")
         self._back = Back(self._link.post, memory)
-        images = FrontImageService(self._back, pool, self._calls, failures)
+        callers = read_caller if settings.traced else untraced
+        images = FrontImageService(self._back, pool, self._calls, failures, callers)
         await self._link.connect(socket.socket(fileno=settings.link_fd))
         async with grpc.aio.insecure_channel(settings.back, options=_TO_THE_BACK) as back:
             try:
@@ -119,6 +122,8 @@ class _Front:
                 self._idle = asyncio.create_task(self._tell_when_idle())
             case Quit():
                 self._end(message)
+            case LogChanged():
+                apply_log_settings(LogSettings.from_text(message.text))
             case _ if not self._back.received(message):
                 _log.error("the back sent what a front does not take: %s", type(message).__name__)
 

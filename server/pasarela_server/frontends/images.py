@@ -15,10 +15,12 @@ from pasarela_server.frontends.asked import Asked
 from pasarela_server.frontends.attempt import Attempt, Outdated
 from pasarela_server.frontends.back import Back
 from pasarela_server.frontends.facts import Facts
+from pasarela_server.observability.record import NOBODY, Caller
 from pasarela_server.repository.pipeline import DetectionPipeline
 from pasarela_server.repository.result import DetectOverrides, ImageSource
+from pasarela_server.rpc.callers import Callers, untraced
 from pasarela_server.rpc.calls import OpenCalls
-from pasarela_server.rpc.detection import ImageService, encode_reply
+from pasarela_server.rpc.detection import FRAMES_IN_FLIGHT, ImageService, encode_reply
 from pasarela_server.rpc.detection_codec import decode_deadline_s, decode_image_source, decode_overrides
 from pasarela_server.rpc.status import FailureTable
 
@@ -38,7 +40,9 @@ def _no_raw_model() -> Never:
 class FrontImageService(ImageService):
     """Answers images by the models of the back. Used from the event loop only."""
 
-    def __init__(self, back: Back, pool: Executor, calls: OpenCalls, failures: FailureTable) -> None:
+    def __init__(
+        self, back: Back, pool: Executor, calls: OpenCalls, failures: FailureTable, callers: Callers = untraced
+    ) -> None:
         """Builds the service.
 
         Args:
@@ -46,17 +50,20 @@ class FrontImageService(ImageService):
             pool: Runs the work on pixels. Its owner shuts it down.
             calls: The door.
             failures: What clients are told of errors.
+            callers: Who calls.
         """
-        super().__init__(calls, failures)
+        super().__init__(calls, failures, FRAMES_IN_FLIGHT, callers)
         self._back = back
         self._pool = pool
         self._known: dict[tuple[str, str], _Known] = {}
         """By model and version as requests name them."""
 
     @override
-    async def answer(self, request: pb.DetectRequest, remaining_s: float | None) -> pb.DetectResponse:
+    async def answer(
+        self, request: pb.DetectRequest, remaining_s: float | None, caller: Caller = NOBODY
+    ) -> pb.DetectResponse:
         received_ns = time.monotonic_ns()
-        asked = Asked(request.model_name, request.model_version, request.id, received_ns)
+        asked = Asked(request.model_name, request.model_version, request.id, received_ns, caller.to_text())
         try:
             source = decode_image_source(f"model '{asked.model}'", request.image)
             overrides = decode_overrides(request)
@@ -97,7 +104,7 @@ class FrontImageService(ImageService):
             attempt = await self._back.begin(asked, known.facts)
             result = await known.pipeline.detect_with(attempt, source, overrides, deadline_s, attempt.room)
             reply, timings = encode_reply(result, asked.id, asked.received_ns)
-            attempt.end(None, timings)
+            attempt.end(None, timings, result.found)
         except BaseException as error:
             counted = attempt is not None and attempt.end(error)
             if isinstance(error, ModelNotFound | ModelUnavailable | InvalidRequest):

@@ -44,6 +44,8 @@ class Lookup(NamedTuple):
     model: str
     version: str
     request_id: str
+    caller: str
+    """See `asked.Asked`."""
 
 
 class Submit(NamedTuple):
@@ -63,6 +65,7 @@ class Submit(NamedTuple):
     model: str
     version: str
     request_id: str
+    caller: str
     layout: str
     """Type and shape of the array; see `memory.describe`."""
 
@@ -81,6 +84,8 @@ class Done(NamedTuple):
     """Class of the error; empty if there is none."""
     timings: bytes
     """See `timings.pack`."""
+    found: bytes
+    """See `found.pack`."""
 
 
 class Refused(NamedTuple):
@@ -93,8 +98,23 @@ class Refused(NamedTuple):
     model: str
     version: str
     request_id: str
+    caller: str
     error: str
     """Class of the error."""
+
+
+class Streams(NamedTuple):
+    """Clients have opened streams at a front, or with a negative number ended them."""
+
+    difference: int
+    method: str
+
+
+class LogChanged(NamedTuple):
+    """What is to be logged from now on."""
+
+    text: str
+    """See `observability.logging.LogSettings`."""
 
 
 class Stop(NamedTuple):
@@ -156,6 +176,8 @@ Message = (
     | Answer
     | Failure
     | Noted
+    | Streams
+    | LogChanged
 )
 
 # Of each kind, in the order of their numbers: the type, and the format of its numbers.
@@ -176,6 +198,8 @@ _KINDS: tuple[tuple[Any, struct.Struct], ...] = tuple(
         (Answer, "I"),
         (Failure, "I"),
         (Noted, "I"),
+        (Streams, "i"),
+        (LogChanged, ""),
     )
 )
 _NUMBER_OF = {kind: number for number, (kind, _) in enumerate(_KINDS)}

@@ -31,7 +31,10 @@ class FrontSettings:
     max_message_bytes: int
     queue_full_status: str
     image_threads: int
-    log_verbose: int
+    log: str
+    """What is logged: see `observability.logging.LogSettings`."""
+    traced: bool = False
+    """Whether requests may be traced: then the back is told who calls."""
     security: SecuritySettings = UNSECURED
 
     def to_text(self) -> str:

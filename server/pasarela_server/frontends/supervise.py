@@ -19,10 +19,11 @@ from typing import Protocol
 import grpc
 
 from pasarela_server.frontends.channel import Channel
-from pasarela_server.frontends.link import CannotListen, Idle, Message, Quit, Ready, Stop
+from pasarela_server.frontends.link import CannotListen, Idle, LogChanged, Message, Quit, Ready, Stop
 from pasarela_server.frontends.memory import SharedMemory
 from pasarela_server.frontends.restart import RestartDelay
 from pasarela_server.frontends.settings import VARIABLE, FrontSettings
+from pasarela_server.observability.logging import DEFAULT_SETTINGS, LogSettings
 from pasarela_server.rpc.address import hold_port
 from pasarela_server.security.settings import UNSECURED, SecuritySettings
 
@@ -70,7 +71,9 @@ class FrontOptions:
     max_message_bytes: int
     queue_full_status: str
     image_threads: int
-    log_verbose: int
+    log: LogSettings = DEFAULT_SETTINGS
+    traced: bool = False
+    """Whether requests may be traced."""
     security: SecuritySettings = UNSECURED
     arena_bytes: int = 256 * 2**20
     """Memory that one front shares with the back; it is taken as it is used."""
@@ -122,6 +125,7 @@ class Fronts:
         self._fronts: dict[int, _Front] = {}
         self._keepers: list[asyncio.Task[None]] = []
         self._stopping = False
+        self._log = options.log
 
     def listen(self, server: grpc.aio.Server) -> int:
         """Lets the back's server listen where the fronts reach it; the port that clients reach."""
@@ -144,6 +148,12 @@ class Fronts:
             raise
         _log.info("%d front processes listen", len(fronts))
         self._keepers = [asyncio.create_task(self._keep(index, fronts[index])) for index in indices]
+
+    def change_log(self, settings: LogSettings) -> None:
+        """Tells the fronts, and those that are started later, what to log."""
+        self._log = settings
+        for front in self._fronts.values():
+            front.link.post(LogChanged(settings.to_text()))
 
     def stop(self) -> None:
         """Tells the fronts to take no more requests. Open ones go on."""
@@ -207,7 +217,8 @@ class Fronts:
                 max_message_bytes=options.max_message_bytes,
                 queue_full_status=options.queue_full_status,
                 image_threads=options.image_threads,
-                log_verbose=options.log_verbose,
+                log=self._log.to_text(),
+                traced=options.traced,
                 security=options.security,
             )
             process = await asyncio.create_subprocess_exec(

@@ -7,11 +7,12 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from prometheus_client import CollectorRegistry, Gauge, Metric, generate_latest
-from prometheus_client.core import HistogramMetricFamily
+from prometheus_client import CollectorRegistry, Gauge, Metric, ProcessCollector, generate_latest
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
@@ -23,14 +24,19 @@ from pasarela_server.errors import (
     RequestCancelled,
     ServerStopping,
 )
-from pasarela_server.observability.record import ExecutionTimes, RequestRecord
+from pasarela_server.observability.found import CONFIDENCES, FoundObjects
+from pasarela_server.observability.gpus import Gpus
+from pasarela_server.observability.machine import Machine
+from pasarela_server.observability.record import NOBODY, Caller, ExecutionTimes, RequestRecord
 from pasarela_server.observability.stage_times import BOUNDS_S, ROWS, StageTimes, add_histogram
 from pasarela_server.observability.statistics import Statistics
-from pasarela_server.request import NO_TIMINGS, Timings
+from pasarela_server.request import NO_TIMINGS, Found, Timings
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _LABELS = ("model", "version")
+_DETECTIONS = "pasarela_detections"
+_COUNTERS_ELSEWHERE = (_DETECTIONS, "pasarela_processes_cpu_seconds", "nv_energy_consumption")
 _REASONS: tuple[tuple[str, tuple[type[BaseException], ...]], ...] = (
     ("CANCELED", (asyncio.CancelledError, RequestCancelled)),
     ("REJECTED", (QueueFull, QueueTimeout, DeadlineExpired, ServerStopping)),
@@ -43,16 +49,32 @@ def failure_reason(error: BaseException) -> str:
     return next((reason for reason, kinds in _REASONS if isinstance(error, kinds)), "OTHER")
 
 
+@dataclass(frozen=True, slots=True)
+class Now:
+    """What is asked, not counted: how the server is when it is scraped."""
+
+    ready: bool = False
+    """Whether it answers requests, as /readyz says."""
+    versions: Iterable[tuple[str, int, bool]] = ()
+    """Model, version and whether it is READY, of all that are known."""
+    pending: Iterable[tuple[str, int, int]] = ()
+    """Model, version and how many requests wait for an instance of it."""
+
+
+_UNKNOWN = Now()
+
+
 class _Series:
     """What is kept of the requests of one version. Thread-safe."""
 
-    __slots__ = ("_lock", "open", "times")
+    __slots__ = ("_lock", "found", "open", "times")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.open = 0
         """Requests that are being answered."""
         self.times = StageTimes()
+        self.found = FoundObjects()
 
     def change_open(self, difference: int) -> None:
         with self._lock:
@@ -62,14 +84,19 @@ class _Series:
 class Outcome:
     """A request while it is measured, as a context: the code that answers it fills in what came of it."""
 
-    __slots__ = ("_metrics", "_request_id", "_series", "_started_ns", "_version", "rows", "timings")
+    __slots__ = ("_caller", "_metrics", "_request_id", "_series", "_started_ns", "_version", "found", "rows", "timings")
 
-    def __init__(self, metrics: Metrics, series: _Series, version: tuple[str, int], request_id: str) -> None:
+    def __init__(
+        self, metrics: Metrics, series: _Series, version: tuple[str, int], request_id: str, caller: Caller
+    ) -> None:
         self._metrics = metrics
         self._series = series
         self._version = version
         self._request_id = request_id
+        self._caller = caller
         self._started_ns = 0
+        self.found: Found | None = None
+        """Of a detector: what it saw."""
         self.timings: Timings = NO_TIMINGS
         self.rows = 1
         """Inferences in the request: the size of its batch dimension."""
@@ -91,18 +118,20 @@ class Outcome:
     def end(self, error: BaseException | None) -> None:
         """Ends it, once; with the reason if it failed."""
         self._series.change_open(-1)
-        failed = error is not None
         record = RequestRecord(
             *self._version,
             self._request_id,
             self._started_ns,
             self._metrics.clock_ns(),
             self.rows,
-            NO_TIMINGS if failed else self.timings,
-            failed,
+            self.timings if error is None else NO_TIMINGS,
+            None if error is None else type(error),
+            self._caller,
         )
         if error is None:
             self._series.times.add(record.duration_ns, self.timings)
+            if self.found is not None:
+                self._series.found.add(self.found)
         self._metrics.ended(record, error)
 
 
@@ -120,11 +149,21 @@ class _Histograms(Collector):
         rows = HistogramMetricFamily(
             "pasarela_batch_rows", "Rows of the batch that a request travelled in", labels=_LABELS
         )
+        confidences = HistogramMetricFamily(
+            "pasarela_detection_confidence", "Confidence of the objects that were found", labels=_LABELS
+        )
+        objects = GaugeMetricFamily(_DETECTIONS, "Objects that were found, by class", labels=(*_LABELS, "class"))
         for (model, version), series in list(self._series.items()):
+            labels = model, str(version)
             for stage, counts, sum_s in series.times.stages():
-                add_histogram(stages, (model, str(version), stage), BOUNDS_S, counts, sum_s)
-            add_histogram(rows, (model, str(version)), ROWS, *series.times.rows())
-        return (stages, rows)
+                add_histogram(stages, (*labels, stage), BOUNDS_S, counts, sum_s)
+            add_histogram(rows, labels, ROWS, *series.times.rows())
+            by_class = series.found.by_class()
+            for name, count in by_class.items():
+                objects.add_metric((*labels, name), count)
+            if by_class:
+                add_histogram(confidences, labels, CONFIDENCES, *series.found.confidences())
+        return (stages, rows, objects, confidences)
 
 
 class Metrics:
@@ -148,9 +187,11 @@ class Metrics:
         """
         self.clock_ns = clock_ns
         self._statistics = Statistics() if statistics is None else statistics
-        self._listeners = (self._statistics.request, *listeners)
+        self._listeners: tuple[Callable[[RequestRecord], None], ...] = (self._statistics.request, *listeners)
         self._registry = CollectorRegistry()
-        self._counters: list[str] = []
+        self._scraping = threading.Lock()
+        """Held while gauges are set and written: two scrapes at the same time must not see each other's halves."""
+        self._counters = list(_COUNTERS_ELSEWHERE)
         self._by_version: list[Gauge] = []
         self._series: dict[tuple[str, int], _Series] = {}
         self._success = self._counter("nv_inference_request_success", "Requests that were answered")
@@ -170,7 +211,16 @@ class Metrics:
         self._open = self._gauge("pasarela_open_requests", "Requests that are being answered")
         self._closed = self._counter("pasarela_batches_closed", "Batches that were executed, by why closed", "reason")
         self._by_instance = self._counter("pasarela_instance_batches", "Batches that an instance executed", "instance")
+        self._ready = Gauge("pasarela_ready", "1 if the server answers requests, as /readyz", registry=self._registry)
+        self._model_ready = Gauge(
+            "pasarela_model_ready", "1 if a version of a model can answer", _LABELS, registry=self._registry
+        )
+        self._streams = Gauge(
+            "pasarela_open_streams", "Streams that clients have open", ("method",), registry=self._registry
+        )
         self._registry.register(_Histograms(self._series))
+        for collector in (ProcessCollector(registry=None), Machine(), Gpus()):
+            self._registry.register(collector)
 
     def _gauge(self, name: str, documentation: str, *labels: str) -> Gauge:
         gauge = Gauge(name, documentation, (*_LABELS, *labels), registry=self._registry)
@@ -187,11 +237,15 @@ class Metrics:
         """What each version has done."""
         return self._statistics
 
-    def request(self, model: str, version: int, request_id: str = "") -> Outcome:
+    def listen(self, listener: Callable[[RequestRecord], None]) -> None:
+        """Tells one more of every request; see `listeners` of the constructor. Called before requests come."""
+        self._listeners += (listener,)
+
+    def request(self, model: str, version: int, request_id: str = "", caller: Caller = NOBODY) -> Outcome:
         """Measures one request of a model that exists, as a context; its block fills in what came of it."""
         key = (model, version)
         series = self._series.get(key) or self._series.setdefault(key, _Series())
-        return Outcome(self, series, key, request_id)
+        return Outcome(self, series, key, request_id, caller)
 
     def ended(self, record: RequestRecord, error: BaseException | None) -> None:
         """Tells everyone of a request that has ended, and why if it failed."""
@@ -205,6 +259,17 @@ class Metrics:
         self._load.labels(model, str(version)).set(seconds)
         for split, value in quality.items():
             self._quality.labels(model, str(version), split).set(value)
+
+    def build(self, **versions: str) -> None:
+        """Shows what is running: versions, by what they are of. Called once."""
+        info = Gauge(
+            "pasarela_build_info", "Versions of what is running; always 1", tuple(versions), registry=self._registry
+        )
+        info.labels(**versions).set(1)
+
+    def stream_changed(self, method: str, difference: int) -> None:
+        """Counts streams of an RPC that were opened, or with a negative number have ended."""
+        self._streams.labels(method).inc(difference)
 
     def certificate(self, expires_s: Callable[[], float]) -> None:
         """Shows when the server's certificate expires, in Unix time; asked at every scrape. Called once, with TLS."""
@@ -244,20 +309,23 @@ class Metrics:
             for instance, count in known.by_instance.items():
                 self._by_instance.labels(model, str(version), str(instance)).set(count)
 
-    def exposition(self, pending: Iterable[tuple[str, int, int]] = ()) -> bytes:
-        """Everything in Prometheus' text format.
+    def exposition(self, now: Now = _UNKNOWN) -> bytes:
+        """Everything in Prometheus' text format."""
+        with self._scraping:
+            self._take(now)
+            text = generate_latest(self._registry).decode()
+        text = re.sub(r"^(# \w+ )?\w+_created[ {].*\n", "", text, flags=re.MULTILINE)
+        names = "|".join(self._counters)
+        return re.sub(rf"^(# TYPE (?:{names})) gauge$", r"\1 counter", text, flags=re.MULTILINE).encode()
 
-        Args:
-            pending: Model, version and how many requests wait for an instance of it.
-        """
-        self._pending.clear()
-        for model, version, count in pending:
+    def _take(self, now: Now) -> None:
+        self._ready.set(now.ready)
+        for gauge in (self._pending, self._model_ready):
+            gauge.clear()
+        for model, version, count in now.pending:
             self._pending.labels(model, str(version)).set(count)
+        for model, version, ready in now.versions:
+            self._model_ready.labels(model, str(version)).set(ready)
         for (model, version), series in list(self._series.items()):
             self._open.labels(model, str(version)).set(series.open)
         self._take_counts()
-        text = re.sub(
-            r"^(# \w+ )?\w+_created[ {].*\n", "", generate_latest(self._registry).decode(), flags=re.MULTILINE
-        )
-        names = "|".join(self._counters)
-        return re.sub(rf"^(# TYPE (?:{names})) gauge$", r"\1 counter", text, flags=re.MULTILINE).encode()

@@ -7,6 +7,29 @@ from typing import NamedTuple, Protocol
 from pasarela_server.request import Timings
 
 
+class Caller(NamedTuple):
+    """Who asked, as far as traces need it; only read where requests are traced."""
+
+    method: str = ""
+    """Full name of the RPC, without the first slash."""
+    traceparent: str = ""
+    """As W3C writes it; empty if the call brought none that is valid."""
+    tracestate: str = ""
+
+    def to_text(self) -> str:
+        """As it travels between processes; empty for nobody."""
+        return "\n".join(self) if self.method else ""
+
+    @classmethod
+    def from_text(cls, text: str) -> Caller:
+        """As it has arrived."""
+        return cls(*text.split("\n")) if text else NOBODY
+
+
+NOBODY = Caller()
+"""Of a call that nobody traces."""
+
+
 class RequestRecord(NamedTuple):
     """One request of a model that exists, answered or not."""
 
@@ -21,7 +44,14 @@ class RequestRecord(NamedTuple):
     """Inferences in the request: the size of its batch dimension."""
     timings: Timings
     """All zero if the request failed."""
-    failed: bool
+    error: type[BaseException] | None = None
+    """Why it failed; None if it was answered."""
+    caller: Caller = NOBODY
+
+    @property
+    def failed(self) -> bool:
+        """Whether it has no answer."""
+        return self.error is not None
 
     @property
     def duration_ns(self) -> int:

@@ -98,7 +98,7 @@ class DetectionServable:
         }
         wanted = request.requested_outputs or tuple(self._outputs)
         outputs = tuple(Tensor(name, self._outputs[name], arrays[name]) for name in wanted)
-        return InferResponse(self._config.name, self._version, outputs, request.id, result.timings)
+        return InferResponse(self._config.name, self._version, outputs, request.id, result.timings, result.found)
 
     def stop(self, *, drain: bool) -> None:
         """Nothing runs here: the raw model's queue is the raw model's."""

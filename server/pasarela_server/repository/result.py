@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pasarela_server.detection.detections import Detections
-from pasarela_server.request import Timings
+from pasarela_server.request import Found, Timings
 
 ImageSource = bytes | memoryview | npt.NDArray[np.uint8]
 """An encoded image, or RGB pixels (h, w, 3)."""
@@ -41,3 +41,8 @@ class DetectResult:
     """Pixels of the source image, after its EXIF orientation was applied."""
     image_width: int
     timings: Timings
+
+    @property
+    def found(self) -> Found:
+        """What of it is counted."""
+        return Found(self.names, self.detections.class_ids, self.detections.scores)

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
 from pasarela_server.errors import ServerStopping
 
+OnStream = Callable[[str, int], None]
+"""Told the method of a stream, and 1 when it is opened or -1 when it has ended."""
+
+
+def nobody_counts(method: str, difference: int) -> None:
+    """Takes no notice."""
+
 
 class OpenCalls:
     """The door of the server. Used from the event loop only."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_stream: OnStream = nobody_counts) -> None:
+        self._on_stream = on_stream
         self._open = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -48,6 +58,16 @@ class OpenCalls:
         self._open -= 1
         if not self._open:
             self._idle.set()
+
+    @contextlib.contextmanager
+    def streaming(self, method: str) -> Iterator[None]:
+        """Counts a stream as open while the block runs; see `admitted`."""
+        with self.admitted():
+            self._on_stream(method, 1)
+            try:
+                yield
+            finally:
+                self._on_stream(method, -1)
 
     def stop(self) -> None:
         """Refuses requests from now on. Open ones go on; streams answer what they have read, then end."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import functools
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -15,8 +16,10 @@ from pasarela_proto import detection_pb2 as pb
 from pasarela_proto import detection_pb2_grpc
 from pasarela_server.errors import ServerStopping
 from pasarela_server.observability.metrics import Metrics
+from pasarela_server.observability.record import NOBODY, Caller
 from pasarela_server.repository.result import DetectResult
 from pasarela_server.request import Timings
+from pasarela_server.rpc.callers import Callers, untraced
 from pasarela_server.rpc.calls import OpenCalls
 from pasarela_server.rpc.detection_codec import (
     decode_deadline_s,
@@ -34,26 +37,38 @@ from pasarela_server.rpc.version import parse_version
 FRAMES_IN_FLIGHT = 8
 """Frames of one stream that are read and not yet answered: enough to keep several instances busy."""
 
+_SERVICE: str = pb.DESCRIPTOR.services_by_name["DetectionService"].full_name
+_DETECT, _STREAM_DETECT = f"{_SERVICE}/Detect", f"{_SERVICE}/StreamDetect"
+
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class ImageService(detection_pb2_grpc.DetectionServiceServicer, abc.ABC):
     """Images in, named boxes out: the calls and the streams. How one image is answered, its subclass says."""
 
-    def __init__(self, calls: OpenCalls, failures: FailureTable, frames_in_flight: int = FRAMES_IN_FLIGHT) -> None:
+    def __init__(
+        self,
+        calls: OpenCalls,
+        failures: FailureTable,
+        frames_in_flight: int = FRAMES_IN_FLIGHT,
+        callers: Callers = untraced,
+    ) -> None:
         self._calls = calls
+        self._callers = callers
         self._failures = failures
         self._frames_in_flight = frames_in_flight
 
     @abc.abstractmethod
-    async def answer(self, request: pb.DetectRequest, remaining_s: float | None) -> pb.DetectResponse:
+    async def answer(
+        self, request: pb.DetectRequest, remaining_s: float | None, caller: Caller = NOBODY
+    ) -> pb.DetectResponse:
         """Answers one image within so many seconds. Cancelling the task that awaits it gives the image up."""
 
     @override
     async def Detect(self, request: pb.DetectRequest, context: Context) -> pb.DetectResponse:
         """One image. When the client goes away this call is cancelled, and its queue entry with it."""
         with self._calls.admitted():
-            return await self.answer(request, context.time_remaining())
+            return await self.answer(request, context.time_remaining(), self._callers(_DETECT, context))
 
     @override
     async def StreamDetect(
@@ -64,9 +79,10 @@ class ImageService(detection_pb2_grpc.DetectionServiceServicer, abc.ABC):
         A stopping server reads no further frame, answers those that it has read, and ends the stream with
         ServerStopping.
         """
-        with self._calls.admitted():
+        with self._calls.streaming(_STREAM_DETECT):
+            answer = functools.partial(self._answer_frame, self._callers(_STREAM_DETECT, context))
             responses = map_in_order(
-                completed(request_iterator), self._answer_frame, self._frames_in_flight, self._calls.wait_stopping
+                completed(request_iterator), answer, self._frames_in_flight, self._calls.wait_stopping
             )
             try:
                 async with contextlib.aclosing(responses):
@@ -77,9 +93,9 @@ class ImageService(detection_pb2_grpc.DetectionServiceServicer, abc.ABC):
                     "the server is stopping and reads no more frames; send the rest to another one"
                 ) from stopped
 
-    async def _answer_frame(self, frame: pb.StreamDetectRequest) -> pb.StreamDetectResponse:
+    async def _answer_frame(self, caller: Caller, frame: pb.StreamDetectRequest) -> pb.StreamDetectResponse:
         try:
-            response = await self.answer(frame.request, None)
+            response = await self.answer(frame.request, None, caller)
         except Exception as error:  # noqa: BLE001 - a frame's failure is its answer: the stream goes on
             failure = self._failures.failure(error, frame.request.id or f"frame {frame.frame_index}")
             told = pb.FrameError(code=failure.number, message=failure.message, kind=failure.kind)
@@ -97,23 +113,27 @@ class DetectionService(ImageService):
         metrics: Metrics,
         failures: FailureTable,
         frames_in_flight: int = FRAMES_IN_FLIGHT,
+        callers: Callers = untraced,
     ) -> None:
-        super().__init__(calls, failures, frames_in_flight)
+        super().__init__(calls, failures, frames_in_flight, callers)
         self._models = models
         self._metrics = metrics
 
     @override
-    async def answer(self, request: pb.DetectRequest, remaining_s: float | None) -> pb.DetectResponse:
+    async def answer(
+        self, request: pb.DetectRequest, remaining_s: float | None, caller: Caller = NOBODY
+    ) -> pb.DetectResponse:
         received_ns = time.monotonic_ns()
         name = request.model_name
         with self._models.acquire(name, parse_version(name, request.model_version)) as handle:
             version = handle.servable.version
-            with self._metrics.request(name, version, request.id) as outcome:
+            with self._metrics.request(name, version, request.id, caller) as outcome:
                 result = await handle.servable.detect(
                     decode_image_source(f"model '{name}'", request.image),
                     decode_overrides(request),
                     decode_deadline_s(request, received_ns, remaining_s),
                 )
+                outcome.found = result.found
                 reply, outcome.timings = encode_reply(result, request.id, received_ns)
             return reply
 

@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 from typing_extensions import override
 
 from pasarela_server.errors import InvalidRequest
+from pasarela_server.observability.logging import fields
 from pasarela_server.rpc.status import FailureTable
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -73,7 +74,7 @@ class GuardedHandlers(grpc.GenericRpcHandler):
         async def call_or_log(request: Any, context: Context) -> Any:
             if not _log.isEnabledFor(logging.DEBUG):
                 return await call(request, context)
-            with _logged(path, context):
+            with _logged(path, context, _request_id(request)):
                 return await call(request, context)
 
         return call_or_log
@@ -99,8 +100,7 @@ class GuardedHandlers(grpc.GenericRpcHandler):
     async def _abort(self, context: Context, error: Exception, request: Any) -> Never:
         if isinstance(error, grpc.aio.AbortError) or context.cancelled():
             raise error
-        request_id = getattr(request, "id", "")
-        failure = self._failures.failure(error, request_id if isinstance(request_id, str) else "")
+        failure = self._failures.failure(error, _request_id(request))
         await context.abort(failure.code, failure.message, failure.metadata)
 
 
@@ -133,16 +133,31 @@ def _refuse_unreadable(request: Any) -> None:
         raise request
 
 
+def _request_id(request: Any) -> str:
+    """What the client calls its request; empty if it is a stream, or has no name."""
+    request_id = getattr(request, "id", "")
+    return request_id if isinstance(request_id, str) else ""
+
+
 @contextlib.contextmanager
-def _logged(path: str, context: Context) -> Iterator[None]:
+def _logged(path: str, context: Context, request_id: str = "") -> Iterator[None]:
     """Writes a line when the RPC is over."""
     began_s = time.perf_counter()
-    outcome = "cancelled"
+    outcome = status = "cancelled"
     try:
         yield
-        outcome = "OK"
+        outcome = status = "OK"
     except grpc.aio.AbortError:
-        outcome = f"{context.code()}: {context.details()}"
+        outcome, status = f"{context.code()}: {context.details()}", _status_name(context.code())
         raise
     finally:
-        _log.debug("%s from %s: %s, %.1f ms", path, context.peer(), outcome, 1e3 * (time.perf_counter() - began_s))
+        duration_ms = 1e3 * (time.perf_counter() - began_s)
+        peer = context.peer()
+        told = fields(rpc=path, peer=peer, request_id=request_id, status=status, duration_ms=round(duration_ms, 3))
+        _log.debug("%s from %s: %s, %.1f ms", path, peer, outcome, duration_ms, extra=told)
+
+
+def _status_name(code: Any) -> str:
+    """GRPC knows a code by its number as well."""
+    known = code if isinstance(code, grpc.StatusCode) else None
+    return next((each.name for each in grpc.StatusCode if each is known or each.value[0] == code), str(code))

@@ -16,8 +16,10 @@ from pasarela_server.config import model
 from pasarela_server.config.proto import to_proto
 from pasarela_server.observability.logging import LogControl
 from pasarela_server.observability.metrics import Metrics
+from pasarela_server.observability.record import Caller
 from pasarela_server.observability.tracing import Tracer
 from pasarela_server.request import InferRequest
+from pasarela_server.rpc.callers import Callers, untraced
 from pasarela_server.rpc.calls import OpenCalls
 from pasarela_server.rpc.codec import decode_request, encode_response
 from pasarela_server.rpc.deliveries import decode_deliveries
@@ -49,6 +51,9 @@ EXTENSIONS = (
 
 VERSION_LABELS = "version_labels"
 
+_SERVICE: str = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
+_INFER, _STREAM_INFER = f"{_SERVICE}/ModelInfer", f"{_SERVICE}/ModelStreamInfer"
+
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -71,11 +76,13 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
         statistics: StatisticsCalls | None = None,
         settings: SettingsCalls | None = None,
         failures: FailureTable | None = None,
+        callers: Callers = untraced,
     ) -> None:
         self._models = models
         self._calls = calls
         self._metrics = metrics
         self._server_version = server_version
+        self._callers = callers
         self._repository = repository or RepositoryCalls(models)
         self._shared_memory = shared_memory or SharedMemoryCalls()
         self._statistics = statistics or StatisticsCalls(models, metrics.statistics)
@@ -131,15 +138,17 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
         """One inference. When the client goes away this call is cancelled, and its queue entry with it."""
         with self._calls.admitted():
             response = pb.ModelInferResponse()
-            return Reply(response, await self._answer(request, context.time_remaining(), response))
+            caller = self._callers(_INFER, context)
+            return Reply(response, await self._answer(request, context.time_remaining(), response, caller))
 
     @override
     async def ModelStreamInfer(  # type: ignore[override]
         self, request_iterator: AsyncIterator[ReceivedRequest], context: Context
     ) -> AsyncIterator[Reply]:
         """Inferences on a stream, answered in order; see `InferStreams.serve`."""
-        with self._calls.admitted():
-            async with contextlib.aclosing(self._streams.serve(request_iterator, context)) as replies:
+        with self._calls.streaming(_STREAM_INFER):
+            caller = self._callers(_STREAM_INFER, context)
+            async with contextlib.aclosing(self._streams.serve(request_iterator, context, caller)) as replies:
                 async for reply in replies:
                     yield reply
 
@@ -220,7 +229,7 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
         return self._settings.log(request)
 
     async def _answer(
-        self, request: ReceivedRequest, remaining_s: float | None, reply: pb.ModelInferResponse
+        self, request: ReceivedRequest, remaining_s: float | None, reply: pb.ModelInferResponse, caller: Caller
     ) -> list[Contents]:
         """Fills an empty reply; the version first, so that it is known even if the request fails.
 
@@ -233,7 +242,7 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
         deliveries = decode_deliveries(message, regions)
         with (
             self._models.acquire(decoded.model_name, decoded.model_version) as handle,
-            self._metrics.request(decoded.model_name, handle.servable.version, decoded.id) as outcome,
+            self._metrics.request(decoded.model_name, handle.servable.version, decoded.id, caller) as outcome,
         ):
             servable = handle.servable
             config = servable.config
@@ -241,6 +250,7 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
             response = await servable.infer(decoded)
             executed_ns = time.monotonic_ns()
             outcome.rows = _rows(decoded, config)
+            outcome.found = response.found
             raw = encode_response(
                 response, reply, deliveries, labels=servable.labels, batched=config.max_batch_size > 0
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from types import MappingProxyType
 import grpc
 
 from pasarela_server import errors
+from pasarela_server.observability.logging import fields
 
 _log = logging.getLogger("pasarela_server.rpc")
 
@@ -88,15 +90,31 @@ class FailureTable:
         """
         if isinstance(error, Unforeseen):
             return Failure(grpc.StatusCode.INTERNAL, str(error)[:MAX_MESSAGE_CHARS])
-        for ancestor in type(error).__mro__:
-            code = self.codes.get(ancestor)
-            if code is not None:
-                return Failure(code, str(error)[:MAX_MESSAGE_CHARS], _kind(error))
-        _log.error("request '%s' failed unexpectedly", request_id, exc_info=error)
+        code = self._code(type(error))
+        if code is not None:
+            kind = _kind(error)
+            if _log.isEnabledFor(logging.DEBUG):
+                told = fields(request_id=request_id, status=code.name, error=kind)
+                _log.debug("request '%s' failed: %s, %s: %s", request_id, code.name, kind, error, extra=told)
+            return Failure(code, str(error)[:MAX_MESSAGE_CHARS], kind)
+        told = fields(request_id=request_id, status=grpc.StatusCode.INTERNAL.name, error=type(error).__name__)
+        _log.error("request '%s' failed unexpectedly", request_id, exc_info=error, extra=told)
         return Failure(
             grpc.StatusCode.INTERNAL,
             f"the server failed on request '{request_id[:100]}'; its log says why, under this id",
         )
+
+    def status_name(self, kind: type[BaseException]) -> str:
+        """The name of the status that clients get for errors of a kind, for logs and traces."""
+        if issubclass(kind, asyncio.CancelledError):
+            return grpc.StatusCode.CANCELLED.name
+        code = self._code(kind)
+        return (grpc.StatusCode.INTERNAL if code is None else code).name
+
+    def _code(self, kind: type[BaseException]) -> grpc.StatusCode | None:
+        """Of the nearest ancestor that is in the table; None for what is a fault of the server."""
+        known = (self.codes[ancestor] for ancestor in kind.__mro__ if ancestor in self.codes)
+        return next(known, None)
 
 
 def _kind(error: Exception) -> str:

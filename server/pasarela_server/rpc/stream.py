@@ -11,6 +11,7 @@ import grpc
 
 from pasarela_proto import inference_pb2 as pb
 from pasarela_server.errors import ServerStopping
+from pasarela_server.observability.record import NOBODY, Caller
 from pasarela_server.rpc.messages import ReceivedRequest, Reply
 from pasarela_server.rpc.ordered import ReadingStopped, map_in_order
 from pasarela_server.rpc.status import Failure, FailureTable
@@ -24,7 +25,7 @@ GRPC_ERROR = "triton_grpc_error"
 
 _FINAL = "triton_final_response"
 
-Answer = Callable[[ReceivedRequest, float | None, pb.ModelInferResponse], Awaitable[list[Contents]]]
+Answer = Callable[[ReceivedRequest, float | None, pb.ModelInferResponse, Caller], Awaitable[list[Contents]]]
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -52,7 +53,9 @@ class InferStreams:
         self._failures = failures
         self._requests_in_flight = requests_in_flight
 
-    async def serve(self, requests: AsyncIterator[ReceivedRequest], context: Context) -> AsyncGenerator[Reply, None]:
+    async def serve(
+        self, requests: AsyncIterator[ReceivedRequest], context: Context, caller: Caller = NOBODY
+    ) -> AsyncGenerator[Reply, None]:
         """Answers a stream. When the client goes away all its requests are cancelled.
 
         Each reply is the only one, and so the final one, of its request. A failed request is answered in its place and
@@ -71,7 +74,7 @@ class InferStreams:
             raw: list[Contents] = []
             try:
                 left_s = None if deadline_s is None else deadline_s - time.monotonic()
-                raw = await self._answer(request, left_s, answer.infer_response)
+                raw = await self._answer(request, left_s, answer.infer_response, caller)
             except Exception as error:
                 failure = self._failures.failure(error, request.id)
                 if wants_status:

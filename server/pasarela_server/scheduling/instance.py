@@ -116,6 +116,7 @@ class ModelInstance:
                 batch_size=execution.rows,
                 close_reason=execution.close_reason,
                 instance=execution.instance,
+                batch_began_ns=round(began_s * 1e9),
             )
             entry.future.set_result(BatchAnswer(outputs, timings))
 

@@ -90,4 +90,4 @@ def test_a_broken_stream_says_what_is_wrong(stream, text):
 
 def test_a_field_beyond_its_place_is_refused_before_anything_is_sent():
     with pytest.raises(ValueError, match="Submit"):
-        encode(Submit(2**32, 0, 0, 0, 1, 0, 0, 0.0, "m", "", "", ""))
+        encode(Submit(2**32, 0, 0, 0, 1, 0, 0, 0.0, "m", "", "", "", ""))

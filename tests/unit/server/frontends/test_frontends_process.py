@@ -11,7 +11,7 @@ from pasarela_server.frontends.settings import VARIABLE
 from pasarela_server.frontends.supervise import FrontOptions, Fronts, FrontsUnavailable
 from pasarela_server.rpc.address import PortUnavailable
 
-OPTIONS = FrontOptions(2, "127.0.0.1", 0, 1024, "unavailable", 1, 0)
+OPTIONS = FrontOptions(2, "127.0.0.1", 0, 1024, "unavailable", 1)
 
 
 def test_a_front_loads_no_framework():
@@ -57,9 +57,9 @@ def test_an_operating_system_that_cannot_is_named(monkeypatch, where, name, text
 async def test_the_port_is_kept_from_others_and_given_back():
     fronts = Fronts(OPTIONS, None)
     with pytest.raises(PortUnavailable, match=rf"127.0.0.1:{fronts.port}: Address already in use"):
-        Fronts(FrontOptions(2, "127.0.0.1", fronts.port, 1024, "unavailable", 1, 0), None)
+        Fronts(FrontOptions(2, "127.0.0.1", fronts.port, 1024, "unavailable", 1), None)
     await fronts.close(0.0)
-    again = Fronts(FrontOptions(2, "127.0.0.1", fronts.port, 1024, "unavailable", 1, 0), None)
+    again = Fronts(FrontOptions(2, "127.0.0.1", fronts.port, 1024, "unavailable", 1), None)
     await again.close(0.0)
 
 

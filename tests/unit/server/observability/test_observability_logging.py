@@ -20,7 +20,7 @@ def logging_as_it_was():
 
 @pytest.mark.parametrize(("verbosity", "expected"), [(0, ["INFO", "WARNING"]), (1, ["DEBUG", "INFO", "WARNING"])])
 def test_verbosity(verbosity, expected, capsys):
-    configure_logging(verbosity)
+    configure_logging(LogSettings(verbose_level=verbosity))
     logging.getLogger("pasarela_server.rpc").debug("model m")
     logging.getLogger("pasarela_server.rpc").info("model m")
     logging.getLogger("other").info("noise of a library")
@@ -39,8 +39,8 @@ def test_configuring_twice_writes_each_line_once(capsys):
 
 
 def written(capsys, settings):
-    configure_logging(0)
-    control = LogControl(0)
+    configure_logging()
+    control = LogControl()
     control.change(settings)
     assert control.settings == settings
     for level in ("debug", "info", "warning", "error"):
@@ -75,7 +75,7 @@ def test_a_control_changes_nothing_by_itself_and_leaves_other_handlers_alone():
     other = logging.NullHandler()
     root.addHandler(other)
     before = list(root.handlers)
-    LogControl(3)
+    LogControl(LogSettings(verbose_level=3))
     assert root.handlers == before
-    LogControl(0).change(LogSettings(info=False))
+    LogControl().change(LogSettings(info=False))
     assert root.handlers == before

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from pasarela_server.errors import BackendFailure, DeadlineExpired, InvalidRequest, QueueFull, RequestCancelled
-from pasarela_server.observability.metrics import Metrics, failure_reason
+from pasarela_server.observability.metrics import Metrics, Now, failure_reason
 from pasarela_server.observability.record import RequestRecord
 from pasarela_server.request import Timings
 from pasarela_server.scheduling.execution import Execution
@@ -171,8 +171,8 @@ def test_listeners_are_told_of_every_request_that_has_ended():
         raise InvalidRequest("x")
 
     assert told == [
-        RequestRecord("m", 1, "r7", 0, 5, 3, Timings(queue_ns=1), failed=False),
-        RequestRecord("m", 2, "", 5, 5, 1, Timings(), failed=True),
+        RequestRecord("m", 1, "r7", 0, 5, 3, Timings(queue_ns=1)),
+        RequestRecord("m", 2, "", 5, 5, 1, Timings(), InvalidRequest),
     ]
     assert metrics.statistics.of("m", 1).inference_count == 3
     assert metrics.statistics.of("m", 2).fail.count == 1
@@ -181,7 +181,7 @@ def test_listeners_are_told_of_every_request_that_has_ended():
 def test_queues_and_load_times_are_shown():
     metrics = Metrics()
     metrics.loaded("m", 1, 2.5, {"val": 0.5, "test": 0.25})
-    text = metrics.exposition([("m", 1, 7), ("n", 2, 0)]).decode()
+    text = metrics.exposition(Now(pending=[("m", 1, 7), ("n", 2, 0)])).decode()
     assert 'nv_model_load_duration_secs{model="m",version="1"} 2.5' in text
     assert 'pasarela_model_map{model="m",split="val",version="1"} 0.5' in text
     assert 'pasarela_model_map{model="m",split="test",version="1"} 0.25' in text
@@ -215,7 +215,8 @@ def test_counters_keep_tritons_names_and_are_counters():
     assert types["nv_inference_count"] == "counter"
     assert types["nv_inference_request_duration_us"] == "counter"
     assert types["pasarela_open_requests"] == "gauge"
-    assert not [line for line in lines if "_total" in line or "_created" in line]
+    assert not [line for line in lines if "_created" in line]
+    assert not [line for line in lines if "_total" in line and "memory_total" not in line and "process_" not in line]
 
 
 def test_when_the_certificate_expires_is_asked_at_every_scrape():

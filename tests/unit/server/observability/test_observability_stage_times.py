@@ -46,6 +46,6 @@ def test_each_value_is_in_the_bucket_that_its_bound_closes(values: list[tuple[in
 
 
 def test_stages_are_fields_of_the_timings() -> None:
-    assert {f"{stage}_ns" for stage in STAGES[1:]} | {"submitted_ns", "total_ns"} == {
+    assert {f"{stage}_ns" for stage in STAGES[1:]} | {"submitted_ns", "total_ns", "batch_began_ns"} == {
         name for name in Timings._fields if name.endswith("_ns")
     }

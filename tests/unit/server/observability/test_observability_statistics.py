@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pasarela_server.errors import QueueFull
 from pasarela_server.observability.metrics import Metrics
 from pasarela_server.observability.record import RequestRecord
 from pasarela_server.observability.statistics import BatchStatistics, Duration, Statistics, VersionStatistics
@@ -36,7 +37,7 @@ class Clock:
 
 
 def ended(rows=1, *, failed=False, timings=TIMINGS, model="m", version=1):
-    return RequestRecord(model, version, "r", 100, 150, rows, timings, failed)
+    return RequestRecord(model, version, "r", 100, 150, rows, timings, QueueFull if failed else None)
 
 
 def test_nothing_is_known_of_a_version_that_was_not_used():

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pasarela_server.errors import InvalidRequest
 from pasarela_server.observability.record import RequestRecord
 from pasarela_server.observability.trace_file import TraceFile
 from pasarela_server.observability.tracing import GLOBAL, Tracer, TraceSettings, trace_of
@@ -27,7 +28,7 @@ TIMINGS = Timings(
 
 
 def record(request_id="r7", *, model="m", failed=False, timings=TIMINGS):
-    return RequestRecord(model, 3, request_id, 1000, 1100, 1, timings, failed)
+    return RequestRecord(model, 3, request_id, 1000, 1100, 1, timings, InvalidRequest if failed else None)
 
 
 def traced(path):

@@ -132,7 +132,7 @@ class FakeModels:
 @contextlib.asynccontextmanager
 async def serve(trace_file=None):
     models, calls, failures, health = FakeModels(), OpenCalls(), FailureTable(), HealthService()
-    tracer, log = Tracer(trace_file), LogControl(0, lambda settings: None)
+    tracer, log = Tracer(trace_file), LogControl(apply=lambda settings: None)
     metrics = Metrics(listeners=[tracer.request])
     server = build_server(
         InferenceService(

@@ -105,9 +105,10 @@ async def test_each_call_is_a_line_where_the_log_is_verbose(caplog):
         await channel.unary_unary("/s/good")(b"x")
         await ask(channel, "unary_unary")
 
-    good, failed = (record.getMessage() for record in caplog.records)
+    good, why, failed = (record.getMessage() for record in caplog.records)
     assert good.startswith("/s/good from ipv4:127.0.0.1:")
     assert ": OK, " in good
+    assert why == "request '' failed: NOT_FOUND, ModelNotFound: none"
     assert "NOT_FOUND: none, " in failed
 
 
