@@ -10,9 +10,6 @@ from typing import Any, Final
 
 from loadtest.folders import REPORTS
 
-MET, FAILED, USAGE, NO_SERVER, MISSED, STOPPED = 0, 1, 2, 3, 4, 130
-"""Exit codes."""
-
 _EPILOG: Final = """\
 examples:
   python loadtest/run.py                                      eight busy users for 30 s, on a server of its own
@@ -86,6 +83,11 @@ def _run_flags(made: argparse.ArgumentParser) -> None:
     add("--workers", type=int, default=0, metavar="N", help="Locust processes that send (default: one, in one process)")
     add("--web", action="store_true", help="open Locust's own page instead of running at once")
     add("--web-port", type=int, default=8089, metavar="PORT", help="its port on this machine (default: 8089)")
+    add(
+        "--no-limit",
+        action="store_true",
+        help="do not measure what Locust itself can do (some seconds, once a week and kind of scenario)",
+    )
     add("--compare", type=Path, metavar="RUN", help="an earlier run's folder, to mark in the report what changed")
     add("--reports", type=Path, default=REPORTS, metavar="DIR", help="where runs go (default: loadtest/reports)")
 

@@ -47,6 +47,9 @@ def run_locust(run: LocustRun) -> int:
 
     Returns:
         The exit code of Locust.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C, where the run is a quiet one: nobody waits for what it has measured so far.
     """
     with contextlib.ExitStack() as stack:
         port = free_port() if run.workers else None
@@ -54,7 +57,7 @@ def run_locust(run: LocustRun) -> int:
         master = stack.enter_context(_process(_master(run, port), output))
         for number in range(run.workers):
             stack.enter_context(_process(_worker(port), run.folder / f"worker-{number}.log"))
-        return _wait(master)
+        return master.wait() if run.quiet else _wait(master)
 
 
 def _wait(master: subprocess.Popen[bytes]) -> int:

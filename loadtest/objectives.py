@@ -14,8 +14,6 @@ from loadtest.scenario import Objectives
 from loadtest.scenario.read import parse_scenario
 
 NOT_MEASURED: Final = "–"
-BROKEN: Final = frozenset({"failed", "refused"})
-"""Objectives on requests without an answer. The others are on how good the answers were."""
 _PERCENTILES: Final = {"p50_ms": 0.5, "p90_ms": 0.9, "p95_ms": 0.95, "p99_ms": 0.99, "p999_ms": 0.999, "max_ms": 1.0}
 _UNANSWERED: Final = frozenset({"refused", "failed", "lost"})
 

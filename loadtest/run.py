@@ -15,11 +15,12 @@ from typing import Any, Final
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from loadtest.access import Access
-from loadtest.command_line import FAILED, MET, MISSED, NO_SERVER, STOPPED, USAGE, overrides, parser
+from loadtest.command_line import overrides, parser
+from loadtest.exit_codes import FAILED, MET, NO_SERVER, STOPPED, USAGE, exit_code
 from loadtest.folders import fresh_folder
 from loadtest.images import ROOT, NoImages, image_paths
 from loadtest.locust_processes import LocustRun, run_locust
-from loadtest.objectives import BROKEN, judged
+from loadtest.objectives import judged
 from loadtest.outline import describe_scenario, list_scenarios
 from loadtest.records import RUN_FILE, RunFacts
 from loadtest.report.sampling import SAMPLES_FILE, sampled
@@ -29,6 +30,7 @@ from loadtest.server_process import ServerDidNotStart, last_line, started_server
 from loadtest.summary import describe_run
 from loadtest.tensors import UnknownShape
 from loadtest.trial import NoAnswer, try_requests
+from pasarela_client.addresses import parse_address
 from pasarela_client.errors import InvalidRequest, ServerUnreachable
 
 _ANSWERS_S: Final = 10.0
@@ -60,7 +62,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.check:
         print(describe_scenario(scenario))
         return MET
-    folder = fresh_folder(arguments.reports)
+    try:
+        folder = fresh_folder(arguments.reports)
+    except OSError as error:
+        print(f"loadtest: there can be no folder for the run: {error}", file=sys.stderr)
+        return USAGE
     try:
         with _server(arguments, scenario, folder) as server:
             try_requests(scenario, server.access)
@@ -100,6 +106,7 @@ def _server(arguments: argparse.Namespace, scenario: Scenario, folder: Path) -> 
             yield _Server(access, started.metrics_url, started.pid, started.ready_s)
         return
     access = Access(arguments.url, **files)
+    parse_address(arguments.url)
     if not files["ca"] and "://" not in arguments.url and not wait_until_ready(arguments.url, _ANSWERS_S):
         raise ServerDidNotStart(f"no ready server answers at {arguments.url}")
     yield _Server(access, arguments.metrics_url or "")
@@ -118,10 +125,14 @@ def _load(
         return STOPPED
     facts_of_now = _conditions(scenario)
     print(f"{scenario.title}\n  {describe_scenario(scenario)}\n  on {server.access.url}", flush=True)
+    if not arguments.no_limit:
+        _measure_limit(run)
     with sampled(server.pid, server.metrics_url or None, folder / SAMPLES_FILE):
         run_locust(run)
     if not (folder / RUN_FILE).exists():
-        print(f"loadtest: Locust ended before there was anything: {last_line(folder / 'locust.log')}", file=sys.stderr)
+        log = folder / "locust.log"
+        why = last_line(log) if log.exists() else "it left no log"
+        print(f"loadtest: Locust ended before there was anything: {why}", file=sys.stderr)
         return FAILED
     facts = dataclasses.replace(
         judged(folder, RunFacts.read(folder)),
@@ -132,6 +143,20 @@ def _load(
     )
     facts.write(folder)
     return _conclude(facts, folder, arguments.compare)
+
+
+def _measure_limit(run: LocustRun) -> None:
+    """What the generator itself can do goes into the run's folder, so that nobody takes it for the server's limit."""
+    from loadtest.generator_limit import LimitNotMeasured, generator_limit
+
+    _, document = load_scenario(run.scenario, run.overrides)
+    try:
+        limit = generator_limit(document, workers=run.workers, like=run.access.url)
+    except LimitNotMeasured as error:
+        print(f"  the generator's own limit is not known: {error}", file=sys.stderr)
+        return
+    limit.write(run.folder)
+    print(f"  the generator itself can do about {limit.per_second:g}/s, measured {limit.measured_on}", flush=True)
 
 
 def _conclude(facts: RunFacts, folder: Path, compare: Path | None) -> int:
@@ -145,12 +170,7 @@ def _conclude(facts: RunFacts, folder: Path, compare: Path | None) -> int:
     except (NoReport, OSError) as error:
         print(f"loadtest: there is no report: {error}", file=sys.stderr)
         return FAILED
-    if facts.cut_short:
-        return STOPPED
-    missed = {objective.name for objective in facts.objectives if not objective.met}
-    if missed & BROKEN:
-        return FAILED
-    return MISSED if missed else MET
+    return exit_code(facts)
 
 
 def _conditions(scenario: Scenario) -> dict[str, Any]:

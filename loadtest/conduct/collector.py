@@ -62,7 +62,11 @@ class Collector:
         self._stack = contextlib.ExitStack()
 
     def take(self, data: dict[str, Any]) -> None:
-        """A lot of records, as lines."""
+        """A lot of records, as lines.
+
+        Raises:
+            OSError: They cannot be written.
+        """
         share, lines = data["share"], data["lines"]
         if share not in self._files:
             self._files[share] = self._stack.enter_context(

@@ -105,11 +105,19 @@ class Conductor:
     def receive(self, message: str, data: dict[str, Any]) -> None:
         """Something that those who send say."""
         if message == RECORDS:
-            self._collector.take(data)
+            try:
+                self._collector.take(data)
+            except OSError as error:
+                self._give_up(f"records cannot be written, so the run ends here: {error}")
         elif message == QUIET:
             self._collector.quiet[data["share"]] = data["last"]
         elif message == ENDED:
             self._collector.ended.add(data["share"])
+
+    def _give_up(self, why: str) -> None:
+        if not self._stop.is_set():
+            self._progress.say(why)
+            self.cut_short()
 
     def _play(self) -> Iterator[Tick]:
         self._begin()
@@ -223,6 +231,8 @@ class Conductor:
         while time.monotonic() < until and not set(self._present()) <= self._collector.ended:
             gevent.sleep(_LOOK_S / 5)
         self._collector.close()
+        if away := len(self._shares) - len(self._present()):
+            self._progress.say(f"{away} of {len(self._shares)} workers went away; what they had to send was not sent")
         if self._collector.overrun:
             self._progress.say(
                 f"generator overrun: {self._collector.overrun} requests were due and not sent, as max_under_way "

@@ -160,9 +160,12 @@ class Search:
         return saturation, knee, Finding("ratio", found.rate / busy, "", explanation=said)
 
     def results(self, placed: Sequence[PlacedStep]) -> Collection[int]:
-        """The tries at the rate that was found: the others are how the search went."""
-        rate = self._found.rate if self._found else None
-        return [one.index for one in placed if one.step.counts and rate is not None and one.step.rate_from == rate]
+        """The tries at the rate that was found: the others are how the search went. All of a search without an end."""
+        counting = [one for one in placed if one.step.counts]
+        if self._found is None:
+            return [one.index for one in counting]
+        rate = self._found.rate
+        return [one.index for one in counting if rate is not None and one.step.rate_from == rate]
 
     def _settings(self, placed: Sequence[PlacedStep], measured: Measured) -> SearchSettings:
         load = self._load

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from locust import LoadTestShape
-from locust.runners import LocalRunner, WorkerRunner
+from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
 from loadtest.access import Access
 from loadtest.conduct.conductor import Conductor, Run, Tick
@@ -30,6 +30,9 @@ class ScenarioShape(LoadTestShape):  # type: ignore[misc]
     def tick(self) -> Tick | None:
         """What Locust is to do next; None ends the run."""
         environment = self.runner.environment
+        if isinstance(self.runner, MasterRunner) and not self.runner.clients.ready and self.conductor is None:
+            _log.error("no worker is connected: start some with --worker, and then the run")
+            return None
         if self.conductor is None:
             try:
                 self.conductor = Conductor(environment, _run_of(environment.parsed_options, environment.host))

@@ -79,6 +79,7 @@ class FrameStream:
         self._waiting: dict[int, _Frame] = {}
         self._next = 0
         self._call: Any = None
+        self._giving_up: gevent.Greenlet | None = None
 
     def run(self, begins_s: float) -> bool:
         """Sends all of it, and says whether the stream itself went well.
@@ -104,8 +105,9 @@ class FrameStream:
             ending = self._broken(error)
             return False
         finally:
-            if feeding is not None:
-                feeding.kill()
+            for greenlet in (feeding, self._giving_up):
+                if greenlet is not None:
+                    greenlet.kill()
             self._call.cancel()
             self._queue.put(None)
             for frame in list(self._waiting.values()):
@@ -152,8 +154,9 @@ class FrameStream:
 
     def _close(self) -> None:
         """No more frames; the answers to come have their time."""
-        self._queue.put(None)
-        gevent.spawn_later(self._pace.timeout_s, self._call.cancel)
+        if self._giving_up is None:
+            self._queue.put(None)
+            self._giving_up = gevent.spawn_later(self._pace.timeout_s, self._call.cancel)
 
     def _leave_out(self, due_s: float) -> None:
         frame = _Frame(self._next, due_s)

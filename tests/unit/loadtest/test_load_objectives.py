@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from loadtest.exit_codes import exit_code
 from loadtest.objectives import counted, judge, judged
 from loadtest.records import Finding, ObjectiveResult, RequestRecord, RunFacts, StepFacts, request_file, write_records
 from loadtest.scenario.read import parse_scenario
@@ -135,3 +136,21 @@ def test_steps_have_a_table_of_their_own(tmp_path: Path) -> None:
 def test_a_run_without_requests_says_so(tmp_path: Path) -> None:
     FACTS.write(tmp_path)
     assert "no request belongs to the results" in describe_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("missed", "cut_short", "code"),
+    [
+        ((), False, 0),
+        (("failed",), False, 1),
+        (("p99_ms", "failed"), False, 1),  # reason: what is broken matters more than what is slow
+        (("p99_ms",), False, 4),
+        (("late_frames",), False, 4),
+        (("p99_ms",), True, 130),  # reason: nobody waited for the end
+    ],
+)
+def test_the_exit_code_tells_broken_from_slow(missed: tuple[str, ...], cut_short: bool, code: int) -> None:
+    objectives = tuple(
+        ObjectiveResult(name, "<= 1", "2", met=name not in missed) for name in ("p99_ms", "late_frames", "failed")
+    )
+    assert exit_code(replace(FACTS, objectives=objectives, cut_short=cut_short)) == code

@@ -122,6 +122,14 @@ def test_steps_of_users_show_how_many_saturate() -> None:
     assert found["knee"].value == 2
 
 
+def test_a_search_that_is_cut_short_still_has_what_it_measured() -> None:
+    programme = programme_of(KneeLoad(kind="knee"))
+    steps, _ = programme.next((), {})
+    placed = place(steps, 0.0, 0)
+    assert programme.results(placed) == [1]
+    assert programme.findings(placed, {}) == ()
+
+
 def test_a_load_without_a_question_finds_nothing() -> None:
     programme, placed, measured, _ = play(OpenLoad(kind="open", rate=20), SimulatedServer())
     assert programme.findings(placed, measured) == ()
