@@ -2,7 +2,9 @@
 
 import contextlib
 import hashlib
+import os
 import secrets
+import signal
 import threading
 from pathlib import Path
 
@@ -293,3 +295,15 @@ def test_restricted_protocols_as_tritonserver_has_them(start_server, stubs_for, 
         assert len(children) == fronts
         for pid in (server, *children):
             assert b"s3cret" not in Path(f"/proc/{pid}/cmdline").read_bytes(), "others on this machine can read it"
+
+
+def test_a_front_that_is_started_again_asks_as_before(start_server, stubs_for, tmp_path, tokens_file):
+    flags = ("--auth-tokens-file", str(tokens_file), "--frontends", "1")
+    with start_server(tmp_path, "--allow-empty-repository", *flags) as running:
+        server = running.process.pid
+        (front,) = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+        os.kill(int(front), signal.SIGKILL)
+        wait_for_log(running, r"front 0 \(process \d+\) listens")
+        stubs = stubs_for(running.address)
+        assert outcome(stubs, "ServerMetadata", ())[0] is grpc.StatusCode.UNAUTHENTICATED
+        assert outcome(stubs, "ServerMetadata", bearing(TOKENS["inference"]))[0] is grpc.StatusCode.OK
