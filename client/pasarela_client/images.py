@@ -92,8 +92,8 @@ def _local_path(written: str) -> Path:
 
 def is_picture(image: object) -> TypeGuard[Picture]:
     """Whether this is a Pillow image, found out without importing Pillow."""
-    module = sys.modules.get("PIL.Image")
-    return module is not None and isinstance(image, module.Image)
+    kind = getattr(sys.modules.get("PIL.Image"), "Image", None)  # None, too, while another thread imports it
+    return kind is not None and isinstance(image, kind)
 
 
 def check_array(array: npt.NDArray[Any], channels: Channels) -> None:

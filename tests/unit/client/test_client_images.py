@@ -1,4 +1,6 @@
 import io
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -101,3 +103,10 @@ def test_a_path_may_hold_what_looks_like_a_scheme(tmp_path: Path) -> None:
     (tmp_path / "x:").mkdir()
     (tmp_path / "x:" / "a.jpg").write_bytes(b"jpeg")
     assert encode_image(f"{tmp_path}/x://a.jpg").encoded == b"jpeg"
+
+
+def test_pillow_that_another_thread_is_just_importing_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "PIL.Image", types.ModuleType("PIL.Image"))
+    assert encode_image(b"bytes").encoded == b"bytes"
+    with pytest.raises(InvalidRequest, match="an image is a path"):
+        encode_image(object())  # type: ignore[arg-type]
