@@ -241,6 +241,26 @@ def test_lines_of_json_say_so_too_and_the_exit_code_tells_that_nobody_was_there_
     assert (top.returncode, running.address in errors.decode()) == (3, True)
 
 
+def test_watched_statistics_outlive_the_server_too(models, start_server):
+    ports = ["--grpc-port", free_port()]
+    with start_server(models, *ports) as running:
+        command = [sys.executable, "-m", "pasarela_client", "stats", "adder", "--watch", "0.2", "--json"]
+        command += ["--url", running.address, "--retries", "0"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as stats:
+            assert "requests_per_s" in [stats.stdout.readline(), stats.stdout.readline()][1]
+            running.stop(signal.SIGKILL)
+            said = stats.stderr.readline()
+            with start_server(models, *ports), traffic(running.address):
+                while not json.loads(stats.stdout.readline())["answered"]:
+                    pass
+            stats.send_signal(signal.SIGINT)
+            _, errors = stats.communicate()
+    assert said.startswith(f"pasarela: nothing answers at {running.address}")
+    assert said.endswith("; trying again\n")
+    assert errors.count("trying again") <= 1, "once each time that it goes away"
+    assert stats.returncode == 130
+
+
 def test_a_reader_that_goes_away_is_no_traceback(flags):
     with subprocess.Popen(
         [*PROGRAM, "--interval", "0.05", *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE

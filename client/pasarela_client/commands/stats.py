@@ -6,21 +6,26 @@ import argparse
 import itertools
 import json
 import math
+import sys
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pasarela_client.commands import WrongUsage
 from pasarela_client.commands.connection_flags import connection_of
 from pasarela_client.commands.tables import format_table
-from pasarela_client.statistics import STAGES, Counts, ModelTraffic
+from pasarela_client.errors import DeadlineExpired, ModelUnavailable, PasarelaError, ServerUnreachable
+from pasarela_client.statistics import STAGES, Counts, ModelTraffic, Statistics
+
+if TYPE_CHECKING:
+    from pasarela_client.sync.control import Server
 
 _EPILOG = """\
 examples:
   pasarela stats                                  all models, since they were loaded
   pasarela stats garments_onnx                    one model, with its batches by size
-  pasarela stats --watch 10                       then, every 10 s, what was added meanwhile
+  pasarela stats --watch 10                       then, every 10 s, what was added meanwhile; outlives the server
   pasarela stats --watch 1 --count 60 --json > minute.jsonl
 
 columns:
@@ -71,15 +76,30 @@ def run(arguments: argparse.Namespace) -> int:
         _print(last, one=bool(arguments.model), as_json=arguments.json, url=arguments.url)
         if arguments.watch is None:
             return 0
-        begun_s = time.monotonic()
-        for number in itertools.count(1) if arguments.count is None else range(1, arguments.count + 1):
-            threading.Event().wait(max(0.0, begun_s + number * arguments.watch - time.monotonic()))
+        return _watch(server, last, arguments)
+
+
+def _watch(server: Server, last: Statistics, arguments: argparse.Namespace) -> int:
+    """Prints what was added, again and again; a server that goes away is waited for."""
+    begun_s = time.monotonic()
+    lost: PasarelaError | None = None
+    for number in itertools.count(1) if arguments.count is None else range(1, arguments.count + 1):
+        threading.Event().wait(max(0.0, begun_s + number * arguments.watch - time.monotonic()))
+        try:
             now = server.statistics(arguments.model, arguments.model_version)
-            traffic = now - last
-            if not arguments.json:
-                print(f"\n{time.strftime('%H:%M:%S')}, in {traffic.seconds:.1f} s")
-            _print(traffic, one=bool(arguments.model), as_json=arguments.json, url=arguments.url)
-            last = now
+        except (ServerUnreachable, DeadlineExpired, ModelUnavailable) as error:
+            if lost is None:
+                print(f"pasarela: {error}; trying again", file=sys.stderr)
+            lost = error
+            continue
+        lost = None
+        traffic = now - last
+        if not arguments.json:
+            print(f"\n{time.strftime('%H:%M:%S')}, in {traffic.seconds:.1f} s")
+        _print(traffic, one=bool(arguments.model), as_json=arguments.json, url=arguments.url)
+        last = now
+    if lost is not None:
+        raise lost
     return 0
 
 
