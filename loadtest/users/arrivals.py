@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Final
 
 import gevent
-from locust import task
 
 from loadtest.access import Way
 from loadtest.plan.arrivals import Arrival, arrivals, choose
@@ -50,9 +49,8 @@ class ArrivalUser(ScenarioUser):
                 self.sending.close(way)
         super().on_stop()
 
-    @task  # type: ignore[untyped-decorator]
-    def take_part(self) -> None:
-        """One step of the load."""
+    def take_turn(self) -> None:
+        """One step of the load, also if it has ended meanwhile."""
         step = self.sending.wait_for_step(after=self._done)
         if step is None:
             return

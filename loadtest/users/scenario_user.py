@@ -43,6 +43,10 @@ class ScenarioUser(User):  # type: ignore[misc]
     @task  # type: ignore[untyped-decorator]
     def take_part(self) -> None:
         """One turn of what it does, once a step runs."""
+        self.take_turn()
+
+    def take_turn(self) -> None:
+        """Asks if a step runs; comes back soon if none does, as Locust may want to end its users."""
         if self.sending.wait_for_step() is not None:
             self.ask()
 
