@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import sys
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
@@ -143,10 +144,12 @@ class EchoInference(inference_pb2_grpc.GRPCInferenceServiceServicer):
         if model not in self._described:
             self._described[model] = usual(model)
             if self._like is not None:
-                async with grpc.aio.insecure_channel(self._like) as channel:
-                    stub: Any = inference_pb2_grpc.GRPCInferenceServiceStub(channel)
-                    asked = inference_pb2.ModelMetadataRequest(name=model)
-                    self._described[model] = await stub.ModelMetadata(asked, timeout=10)
+                # A server that wants TLS or a token does not tell: the usual shape has to do.
+                with contextlib.suppress(grpc.aio.AioRpcError):
+                    async with grpc.aio.insecure_channel(self._like) as channel:
+                        stub: Any = inference_pb2_grpc.GRPCInferenceServiceStub(channel)
+                        asked = inference_pb2.ModelMetadataRequest(name=model)
+                        self._described[model] = await stub.ModelMetadata(asked, timeout=10)
         return self._described[model]
 
 

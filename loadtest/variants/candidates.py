@@ -25,11 +25,13 @@ def candidates(repository: Path, names: Collection[str] = ()) -> list[VariantRes
     Raises:
         NoVariants: There are none, or one of the names is none of them.
     """
-    if not repository.is_dir():
-        raise NoVariants(f"there is no model repository {repository}")
+    try:
+        models = scan(repository)
+    except InvalidModel as error:
+        raise NoVariants(str(error)) from error
     desired: list[DesiredModel] = []
     broken: dict[str, str] = {}
-    for model in scan(repository):
+    for model in models:
         try:
             desired.append(desire(model))
         except InvalidModel as error:

@@ -1,6 +1,7 @@
 """The echo server that the generator is measured against, over a real connection."""
 
 import contextlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -75,3 +76,37 @@ def test_help_says_what_it_is_for() -> None:
         [sys.executable, "-m", "loadtest.echo", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert "--like" in done.stdout
+
+
+def test_a_model_that_the_other_server_does_not_tell_of_has_the_usual_shape(tmp_path: Path) -> None:
+    with echo(tmp_path / "echo.log", "--like", "127.0.0.1:9") as address, grpc.insecure_channel(address) as channel:
+        stub = inference_pb2_grpc.GRPCInferenceServiceStub(channel)
+        described = stub.ModelMetadata(inference_pb2.ModelMetadataRequest(name="m"), timeout=20)
+    assert list(described.inputs[0].shape) == [-1, 3, 320, 320]
+
+
+def test_the_generators_limit_is_measured_with_its_own_users() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "loadtest.generator_limit", "smoke", "--again"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = re.fullmatch(r"the generator itself makes at most ([\d.]+) requests a second .*\n", done.stdout)
+    assert found, done.stdout
+    assert float(found[1]) > 10
+    assert "detect, stream" in done.stdout
+
+
+def test_a_scenario_that_is_not_there_is_wrong_usage() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "loadtest.generator_limit", "nothing"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "there is no such scenario" in done.stderr
