@@ -107,9 +107,9 @@ class BulkWindow(Generic[R]):
 
     @property
     def over(self) -> bool:
-        """Whether every image was handed out, and no other will come."""
+        """Whether nothing more will be handed out."""
         with self._lock:
-            return self._exhausted and self._handed_out == self._pulled
+            return self._closed or (self._exhausted and self._handed_out == self._pulled)
 
     @property
     def error(self) -> BaseException | None:
@@ -139,7 +139,6 @@ class BulkWindow(Generic[R]):
             self._closed = self._exhausted = True
             self._error = error or self._error
             self._ready.clear()
-            self._handed_out = self._pulled
 
     def hire(self) -> bool:
         """Whether one more shall pull images, so that as many are under way as may be."""

@@ -314,7 +314,8 @@ class Detector:
         begun_ns = time.monotonic_ns()
         request_id = request_id or new_request_id()
         with named(self.model, request_id):
-            image = off_loop(_encoded, frame)
+            # Bytes are at hand: they are not worth a change of threads.
+            image = _encoded(frame) if isinstance(frame.image, bytes) else off_loop(_encoded, frame)
         request = encode_request(image, options, model=self.model, version=self.version, request_id=request_id)
         span = begin_span("Detect", url=self.url, model=self.model, request_id=request_id, parent=parent)
         with span:

@@ -51,15 +51,6 @@ class Endpoint(Generic[S]):
     """The stub that the client was built with, on this connection."""
 
 
-def open_channel(address: Address, connection: Connection) -> Channel:
-    """A connection to one server, made when it is first used, and again when it broke. Closing it is the caller's.
-
-    Raises:
-        InvalidRequest: A file of the connection's cannot be used, or the token would be readable on its way.
-    """
-    return _open(address, read_credentials(connection, address), connection)
-
-
 def _open(address: Address, credentials: grpc.ChannelCredentials | None, connection: Connection) -> Channel:
     options = channel_options(connection)
     if credentials is None:
@@ -173,6 +164,11 @@ class Endpoints(Generic[S]):
                 if isinstance(error, RequestCancelled) and not (self._closed or (scope and scope.over)):
                     error = _given_up_there(error, endpoint.url)
                 self.report(endpoint, error)
+            except Exception as raised:
+                if not self._closed:
+                    raise
+                # gRPC's words for a channel that was closed just before the call.
+                raise self._was_closed(model, request_id) from raised
             else:
                 self.report(endpoint)
                 return response
@@ -184,44 +180,6 @@ class Endpoints(Generic[S]):
             if seconds:
                 tried.clear()
                 self._pause(seconds, scope, model=model, request_id=request_id)
-
-    def open_stream(
-        self,
-        method: str,
-        requests: Any,
-        *,
-        tried: Collection[int] = (),
-        compressed: bool = False,
-        metadata: Metadata = (),
-        model: str = "",
-        request_id: str = "",
-    ) -> tuple[Endpoint[S], Any]:
-        """Begins a call that takes and gives many messages.
-
-        Tell by `report` when it was answered for the first time, and what ended it: nothing here watches it.
-
-        Args:
-            method: Name of the RPC.
-            requests: What is iterated for messages.
-            tried: Indices of endpoints that are not to be taken if there is another.
-            compressed: Whether to compress the messages.
-            metadata: Sent along, beside the token.
-            model: The model that is asked, for errors.
-            request_id: How the stream is called, for errors.
-
-        Returns:
-            Whom it goes to, and gRPC's call. It has no deadline.
-
-        Raises:
-            RequestCancelled: The endpoints are closed.
-        """
-        endpoint = self.pick(tried, model=model, request_id=request_id)
-        call = getattr(endpoint.service, method)(
-            requests,
-            metadata=self.metadata(metadata),
-            compression=grpc.Compression.Gzip if compressed else None,
-        )
-        return endpoint, call
 
     def pick(self, tried: Collection[int] = (), *, model: str = "", request_id: str = "") -> Endpoint[S]:
         """Whose turn it is.
@@ -272,16 +230,19 @@ class Endpoints(Generic[S]):
     ) -> PasarelaError:
         """What gRPC raised, as callers see it, with the original as its cause."""
         if self._closed:
-            converted: PasarelaError = RequestCancelled(
-                f"the client of {self.url} was closed",
-                model=model,
-                request_id=request_id,
-                status=grpc.StatusCode.CANCELLED,
-            )
+            converted: PasarelaError = self._was_closed(model, request_id)
         else:
             converted = from_rpc_error(error, url=endpoint.url, model=model, request_id=request_id)
         converted.__cause__ = error
         return converted
+
+    def _was_closed(self, model: str, request_id: str) -> RequestCancelled:
+        return RequestCancelled(
+            f"the client of {self.url} was closed",
+            model=model,
+            request_id=request_id,
+            status=grpc.StatusCode.CANCELLED,
+        )
 
     def _open_all(self) -> Iterable[Endpoint[S]]:
         for index, address in enumerate(self._addresses):

@@ -18,6 +18,7 @@ from pasarela_client.errors import (
     ModelNotFound,
     ModelUnavailable,
     PasarelaError,
+    RequestCancelled,
     ServerUnreachable,
     Unsupported,
 )
@@ -61,6 +62,7 @@ class ManyResults(Iterator[FrameResult]):
         """The next result; waits for it.
 
         Raises:
+            RequestCancelled: The detector was closed.
             PasarelaError: No image can be answered: the model is not there, or no server is.
             BaseException: What the iterable of images raised, after the results of the images before.
         """
@@ -238,7 +240,8 @@ class BulkWork:
         return pause_s(attempt, self._endpoints.connection.retry, self._chance())
 
     def _fail(self, index: int, frame: Frame, error: PasarelaError) -> None:
-        if isinstance(error, CONCERNS_ALL_IMAGES) and not self._window.answered:
+        closed = isinstance(error, RequestCancelled)
+        if closed or (isinstance(error, CONCERNS_ALL_IMAGES) and not self._window.answered):
             self._window.close(error)
         # That a server finds fault with an image shows that it has the model.
         answered = isinstance(error, InvalidRequest) and error.status is not None

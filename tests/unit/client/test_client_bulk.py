@@ -166,5 +166,6 @@ def test_closed_it_hands_out_nothing_more() -> None:
     window = BulkWindow[str](Pace(2, 2), ordered=True)
     window.pull()
     window.close()
+    window.pull()  # it was about to
     window.finish(0, "late", answered=True)
     assert (window.take(), window.over, window.may_pull(), window.closed) == (None, True, False, True)

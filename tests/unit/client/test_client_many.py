@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from pasarela_client import (
     InvalidRequest,
     MissingExtra,
     ModelNotFound,
+    RequestCancelled,
     ServerUnreachable,
 )
 from pasarela_client.progress import Progress
@@ -177,6 +179,16 @@ def test_leaving_early_cancels_what_is_under_way(
     for _ in range(4):
         assert over.acquire(timeout=10)
     assert len(service.requests) == 5
+
+
+def test_closing_the_detector_ends_it(either_client: Any, server: Any) -> None:
+    """The images have no end: it is over by an error, not by one for each of them."""
+    with either_client(server.url) as detector:
+        results = detector.detect_many(itertools.repeat(b"jpeg"))
+        assert next(results).ok
+        detector.close()
+        with pytest.raises(RequestCancelled):
+            list(results)
 
 
 def test_what_the_images_raise_comes_after_the_results_before(either_client: Any, server: Any) -> None:
