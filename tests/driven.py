@@ -44,6 +44,8 @@ class Driven:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._loop.is_closed():
+            return
         try:
             self.close()
         finally:
@@ -51,6 +53,15 @@ class Driven:
 
     def close(self) -> None:
         self._run(self._driven.close())
+
+    def tasks(self) -> list[str]:
+        """The names of what runs on the loop."""
+
+        async def names() -> list[str]:
+            return [task.get_name() for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+
+        found: list[str] = self._run(names())
+        return found
 
     def _run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
@@ -66,6 +77,9 @@ class _DrivenIterator(Iterator[Any]):
     def __init__(self, items: Any, run: Callable[[Coroutine[Any, Any, Any]], Any]) -> None:
         self._items = items
         self._run = run
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._items, name)
 
     def __next__(self) -> Any:
         item = self._run(_next_or_end(self._items))

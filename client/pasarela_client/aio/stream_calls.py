@@ -27,6 +27,7 @@ from pasarela_client.streaming.requests import StreamRequests
 from pasarela_client.streaming.results import FrameResult, lost
 from pasarela_client.streaming.rules import StreamRules
 from pasarela_client.streaming.window import Window
+from pasarela_client.tracing import CallSpan, begin_span, current_trace
 from pasarela_proto import detection_pb2 as pb
 
 HEALTH_S: Final = 5.0
@@ -70,6 +71,7 @@ class AsyncStreamCalls:
         self._requests = requests
         self._endpoints = endpoints
         self._stream_id = stream_id
+        self._trace = current_trace()
         self._call: StreamCall | None = None
         self._silent = False
 
@@ -154,7 +156,22 @@ class AsyncStreamCalls:
 
     async def _answers_of(self, endpoint: Endpoint[Any], number: int) -> PasarelaError | None:
         """Reads the answers of one call; returns what broke it, None if the server ended it."""
-        metadata = await self._endpoints.metadata()
+        span = begin_span(
+            "StreamDetect",
+            url=endpoint.url,
+            model=self._requests.model,
+            request_id=self._stream_id,
+            parent=self._trace,
+        )
+        error: PasarelaError | None = None
+        try:
+            error = await self._answers_within(span, endpoint, number)
+        finally:
+            span.end(error)
+        return error
+
+    async def _answers_within(self, span: CallSpan, endpoint: Endpoint[Any], number: int) -> PasarelaError | None:
+        metadata = await self._endpoints.metadata(span.metadata)
         call = StreamCall(endpoint.service.StreamDetect, AsyncRequests(self, number), metadata=metadata)
         self._scope.hold(call)
         async with self._changed:

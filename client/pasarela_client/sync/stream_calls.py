@@ -28,6 +28,7 @@ from pasarela_client.streaming.rules import StreamRules
 from pasarela_client.streaming.window import Window
 from pasarela_client.sync.concurrency import Condition, StreamCall, ask_service, off_loop
 from pasarela_client.sync.endpoints import Endpoint, Endpoints
+from pasarela_client.tracing import CallSpan, begin_span, current_trace
 from pasarela_proto import detection_pb2 as pb
 
 HEALTH_S: Final = 5.0
@@ -71,6 +72,7 @@ class StreamCalls:
         self._requests = requests
         self._endpoints = endpoints
         self._stream_id = stream_id
+        self._trace = current_trace()
         self._call: StreamCall | None = None
         self._silent = False
 
@@ -155,7 +157,22 @@ class StreamCalls:
 
     def _answers_of(self, endpoint: Endpoint[Any], number: int) -> PasarelaError | None:
         """Reads the answers of one call; returns what broke it, None if the server ended it."""
-        metadata = self._endpoints.metadata()
+        span = begin_span(
+            "StreamDetect",
+            url=endpoint.url,
+            model=self._requests.model,
+            request_id=self._stream_id,
+            parent=self._trace,
+        )
+        error: PasarelaError | None = None
+        try:
+            error = self._answers_within(span, endpoint, number)
+        finally:
+            span.end(error)
+        return error
+
+    def _answers_within(self, span: CallSpan, endpoint: Endpoint[Any], number: int) -> PasarelaError | None:
+        metadata = self._endpoints.metadata(span.metadata)
         call = StreamCall(endpoint.service.StreamDetect, Requests(self, number), metadata=metadata)
         self._scope.hold(call)
         with self._changed:

@@ -17,6 +17,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, StatusC
 
 from pasarela_client import ModelNotFound
 from pasarela_client.tracing import begin_span, current_trace
+from pasarela_proto import detection_pb2 as pb
 
 
 @pytest.fixture
@@ -175,3 +176,28 @@ def test_ending_twice_is_ending_once(spans: InMemorySpanExporter) -> None:
     span.end(ValueError("too late"))
     (finished,) = spans.get_finished_spans()
     assert finished.status.status_code is StatusCode.UNSET
+
+
+def test_each_call_of_a_stream_is_a_span(
+    either_client: Any, server: Any, service: Any, spans: InMemorySpanExporter, make_answer: Any
+) -> None:
+    told: list[dict[str, str]] = []
+
+    def answer(frames: Any, context: Any) -> Any:
+        told.append(dict(context.invocation_metadata()))
+        first = next(frames)
+        yield pb.StreamDetectResponse(frame_index=first.frame_index, response=make_answer())
+        if len(told) == 1:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
+        for frame in frames:
+            yield pb.StreamDetectResponse(frame_index=frame.frame_index, response=make_answer())
+
+    service.stream = answer
+    with either_client(server.url) as detector:
+        assert len(list(detector.detect_stream([b"jpeg"] * 3))) == 3
+    broken, whole = spans.get_finished_spans()
+    assert broken.name == whole.name == "pasarela.v1.DetectionService/StreamDetect"
+    assert (broken.status.status_code, whole.status.status_code) == (StatusCode.ERROR, StatusCode.UNSET)
+    assert broken.attributes is not None
+    assert broken.attributes["rpc.grpc.status_code"] == grpc.StatusCode.UNAVAILABLE.value[0]
+    assert [metadata["traceparent"] for metadata in told] == [traceparent(broken), traceparent(whole)]

@@ -1,4 +1,4 @@
-"""Detectors of either kind, behind one face."""
+"""Detectors of either client, and servers that stop and start."""
 
 from __future__ import annotations
 
@@ -8,29 +8,20 @@ from typing import Any
 
 import pytest
 
-from pasarela_client import Detector
-from tests.unit.client.streaming.both_kinds import KINDS, AnyDetector, BlockingDetector, Kind
+from pasarela_client import AsyncDetector, Detector
+from tests.driven import Driven
 from tests.unit.client.streaming.servers import Calls, Port, StreamCall
 
 
-@pytest.fixture(params=KINDS)
-def kind(request: pytest.FixtureRequest) -> Kind:
-    """Which of the two clients is tried."""
-    kind: Kind = request.param
-    return kind
-
-
-@pytest.fixture
-def open_detector(kind: Kind) -> Iterator[Callable[..., AnyDetector]]:
-    """Opens detectors of that kind, whose methods block; closed at the end, with what belongs to them."""
+@pytest.fixture(params=["threads", "tasks"])
+def open_detector(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
+    """Opens detectors of either client, whose methods are called the same way; closed at the end."""
     with contextlib.ExitStack() as opened:
 
-        def open_one(*arguments: Any, **options: Any) -> AnyDetector:
-            if kind == "sync":
+        def open_one(*arguments: Any, **options: Any) -> Any:
+            if request.param == "threads":
                 return opened.enter_context(Detector(*arguments, **options))
-            detector = BlockingDetector(*arguments, **options)
-            opened.callback(detector.stop)
-            return detector
+            return opened.enter_context(Driven(AsyncDetector, *arguments, **options))
 
         yield open_one
 

@@ -20,13 +20,12 @@ from pasarela_client import (
     ServerUnreachable,
 )
 from pasarela_proto import detection_pb2 as pb
-from tests.unit.client.streaming.both_kinds import AnyDetector
 
 PATIENCE_S = 20
 
 Frames = Iterator[pb.StreamDetectRequest]
 Answers = Iterator[pb.StreamDetectResponse]
-OpenDetector = Callable[..., AnyDetector]
+OpenDetector = Callable[..., Any]
 
 
 @pytest.fixture

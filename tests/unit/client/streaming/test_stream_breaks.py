@@ -22,10 +22,9 @@ from pasarela_client import (
     ServerUnreachable,
 )
 from pasarela_proto import detection_pb2 as pb
-from tests.unit.client.streaming.both_kinds import AnyDetector
 from tests.unit.client.streaming.servers import PATIENCE_S, Answers, Frames, Port, answer, answer_all, refusal
 
-Open = Callable[..., AnyDetector]
+Open = Callable[..., Any]
 OpenPort = Callable[..., Port]
 
 

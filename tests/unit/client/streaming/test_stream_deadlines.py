@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 
 from pasarela_client import DeadlineExpired, Detections, Frame, FrameError, InvalidRequest
-from tests.unit.client.streaming.both_kinds import AnyDetector
 from tests.unit.client.streaming.servers import PATIENCE_S, Answers, Frames, Port, answer
 
-Open = Callable[..., AnyDetector]
+Open = Callable[..., Any]
 OpenPort = Callable[..., Port]
 
 
