@@ -18,7 +18,7 @@ from PIL import Image
 from pasarela_client.__main__ import main
 from pasarela_proto import detection_pb2 as pb
 from tests.unit.client.full_disk import small_files
-from tests.unit.client.recordings import cut, noise, number_of, numbered, record
+from tests.unit.client.recordings import cut, damage, noise, number_of, numbered, record
 from tests.unit.client.sources.cameras_for_tests import HttpCamera, RtspCamera, playing
 
 Run = Callable[..., int]
@@ -183,6 +183,16 @@ def test_a_video_that_was_cut_short_is_done_as_far_as_it_goes(
     assert told[1] == f"pasarela: {tmp_path / 'text.mp4'}: this is no video"
     assert "2 sources unreadable or not whole" in told[2]
     assert len(frames_of(tmp_path / "out" / "clip.mp4")) == origins.count(str(path))
+
+
+def test_damaged_frames_are_told_and_fail_the_run(
+    detect: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = damage(record(tmp_path / "clip.mp4", map(noise, range(40)), keep_open=4), 0.3, 3000)
+    assert detect(path, "--json") == 1
+    captured = capsys.readouterr()
+    assert lines_of(captured.out)[-1]["timestamp_s"] == pytest.approx(3.9, abs=0.002)
+    assert f"pasarela: {path}: 2 frames are damaged" in captured.err
 
 
 @pytest.mark.parametrize("flag", ["--csv", "--save"])

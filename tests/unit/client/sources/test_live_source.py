@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pasarela_client.errors import InvalidRequest, SourceUnreadable
-from pasarela_client.sources import open_source
+from pasarela_client.sources import containers, open_source
 from pasarela_client.sources.backoff import wait_before
 from pasarela_client.sources.cameras import Camera, network, webcam, without_password
 from pasarela_client.sources.handover import Handover
@@ -103,6 +103,17 @@ def test_closing_does_not_wait_for_a_camera_that_says_nothing() -> None:
         source.close()
         assert ended.wait(5)
     assert taken
+
+
+@KINDS
+def test_a_camera_that_says_nothing_is_given_up(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(containers, "_TIMEOUTS_S", (10.0, 0.5))
+    with (
+        playing(kind(small, [0])) as camera,
+        pytest.raises(SourceUnreadable, match="nothing came in the time allowed"),
+        open_source(camera.url),
+    ):
+        pass
 
 
 def test_a_camera_stands_alone() -> None:
