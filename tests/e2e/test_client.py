@@ -127,7 +127,7 @@ def test_a_server_that_dies_in_the_middle_of_a_stream(
     start_server: Callable[..., Any], repository: Path, sample_image: Path
 ) -> None:
     with start_server(repository) as server, Detector(server.address) as detector:
-        results = detector.detect_stream(itertools.repeat(sample_image.read_bytes()))
+        results = detector.detect_stream(itertools.repeat(sample_image.read_bytes()), reconnect_s=0)
         next(results)
         server.stop(signal.SIGKILL)
         with pytest.raises(ServerUnreachable, match=server.address):
