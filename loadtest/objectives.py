@@ -24,6 +24,8 @@ class Counted:
 
     records: Sequence[RequestRecord]
     steps: Sequence[StepFacts]
+    arrived: Sequence[RequestRecord]
+    """All of the run's requests of this kind: answers that came in its time may have been asked for before."""
 
     @property
     def seconds(self) -> float:
@@ -44,7 +46,7 @@ class Counted:
         """Answers in time that came while the load lasted, per second of it."""
         came = sum(
             record.outcome == "done" and any(step.begins_s <= (record.done_s or 0) < step.ends_s for step in self.steps)
-            for record in self.records
+            for record in self.arrived
         )
         return came / self.seconds if self.seconds else 0.0
 
@@ -56,7 +58,7 @@ class Counted:
 def counted(facts: RunFacts, records: Sequence[RequestRecord]) -> Counted:
     """What of a run's requests are its results."""
     chosen = [record for record in records if record.step < len(facts.steps) and facts.steps[record.step].counts]
-    return Counted(chosen, [step for step in facts.steps if step.counts])
+    return Counted(chosen, [step for step in facts.steps if step.counts], records)
 
 
 def is_late_answer(record: RequestRecord) -> bool:

@@ -38,22 +38,28 @@ def describe_run(folder: Path) -> str:
 
 
 def _by_request(results: Counted) -> str:
-    groups: dict[tuple[str, str], list[RequestRecord]] = {}
-    for record in results.records:
-        groups.setdefault((_METHODS.get(record.user, "Detect"), record.model), []).append(record)
+    groups, arrived = _by_kind(results.records), _by_kind(results.arrived)
     extra = _extra(results.records)
     rows = [["request", *_HEADER, *extra]]
     rows += [
-        [f"{method} {model}", *_row(Counted(group, results.steps), extra)] for (method, model), group in groups.items()
+        [" ".join(kind), *_row(Counted(group, results.steps, arrived[kind]), extra)] for kind, group in groups.items()
     ]
     return format_table(rows, right=range(1, len(rows[0])), indent="  ")
+
+
+def _by_kind(records: Sequence[RequestRecord]) -> dict[tuple[str, str], list[RequestRecord]]:
+    """By method and model, in the order in which they first came."""
+    groups: dict[tuple[str, str], list[RequestRecord]] = {}
+    for record in records:
+        groups.setdefault((_METHODS.get(record.user, "Detect"), record.model), []).append(record)
+    return groups
 
 
 def _by_step(facts: RunFacts, records: Sequence[RequestRecord], counting: Sequence[int]) -> str:
     extra = _extra([record for record in records if record.step in set(counting)])
     rows = [["step", *_HEADER, *extra]]
     for index in counting:
-        step = Counted([record for record in records if record.step == index], [facts.steps[index]])
+        step = Counted([record for record in records if record.step == index], [facts.steps[index]], records)
         rows.append([facts.steps[index].name, *_row(step, extra)])
     return format_table(rows, right=range(1, len(rows[0])), indent="  ")
 

@@ -85,7 +85,7 @@ class Fixed:
         if not counting:
             return ()
         if self._load.users:
-            levels = [(one.step.users or 0, throughput(one, measured[one.index])) for one in counting]
+            levels = [(one.step.users or 0, throughput(one, measured)) for one in counting]
             users, top = knee_of_users(levels)
             few = f"{users} user{'s' * (users != 1)} come near it; more of them wait longer and get no more"
             return (
@@ -181,15 +181,18 @@ class Search:
         ]
 
     def _saturation(self, placed: Sequence[PlacedStep], measured: Measured) -> float | None:
-        busy = [throughput(one, measured.get(one.index, ())) for one in placed if one.step.users and one.step.counts]
+        busy = [throughput(one, measured) for one in placed if one.step.users and one.step.counts]
         return statistics.median(busy) if busy and any(busy) else None
 
 
-def throughput(placed: PlacedStep, records: Sequence[RequestRecord]) -> float:
-    """Answers per second that came while a step lasted, those included that were asked for just before."""
+def throughput(placed: PlacedStep, measured: Measured) -> float:
+    """Answers per second that came while a step lasted, those included that were asked for before it."""
     came = sum(
-        record.done_s is not None and placed.begins_s <= record.done_s < placed.ends_s
+        record.done_s is not None
+        and placed.begins_s <= record.done_s < placed.ends_s
+        and record.outcome in {"done", "late"}
+        for index, records in measured.items()
+        if index <= placed.index
         for record in records
-        if record.outcome in {"done", "late"}
     )
     return came / placed.step.seconds

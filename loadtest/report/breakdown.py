@@ -20,18 +20,23 @@ from loadtest.report.windows import resampling_windows
 _MOST_MESSAGES = 40
 
 
-def by_kind(requests: Requests, steps: Sequence[StepFacts]) -> list[dict[str, Any]]:
+def by_kind(requests: Requests, steps: Sequence[StepFacts], everything: Requests) -> list[dict[str, Any]]:
     """A row for each kind of user and model: counts, answers per second, percentiles.
 
     Args:
         requests: What counts.
         steps: Those that count.
+        everything: All of the run, as answers that came in its time may have been asked for before.
     """
+
+    def of_kind(among: Requests, user: str, model: str) -> Requests:
+        return among.where(np.asarray((among.user == user) & (among.model == model), dtype=np.bool_))
+
     pairs = sorted(set(zip(requests.user, requests.model, strict=True)))
     rows = []
     for user, model in pairs:
-        part = requests.where(np.asarray((requests.user == user) & (requests.model == model), dtype=np.bool_))
-        rows.append({"user": user, "model": model, **_counts(part, steps)})
+        counts = _counts(of_kind(requests, user, model), steps, of_kind(everything, user, model))
+        rows.append({"user": user, "model": model, **counts})
     return rows
 
 
@@ -57,8 +62,10 @@ def by_step(requests: Requests, steps: Sequence[StepFacts], server: Sequence[Int
                 "rate_from": step.rate_from,
                 "rate_to": step.rate_to,
                 "users": step.users,
-                **_counts(part, [step]),
-                "figures": [figure.to_json() for figure in figures_of(part, resampling_windows([step]), server)],
+                **_counts(part, [step], requests),
+                "figures": [
+                    figure.to_json() for figure in figures_of(part, resampling_windows([step]), server, requests)
+                ],
             }
         )
     return rows
@@ -130,9 +137,9 @@ def generator_lag_ms(requests: Requests) -> float | None:
     return _rounded(percentile((requests.sent_s - requests.due_s)[sent] * 1e3, 0.99))
 
 
-def _counts(requests: Requests, steps: Sequence[StepFacts]) -> dict[str, Any]:
+def _counts(requests: Requests, steps: Sequence[StepFacts], everything: Requests) -> dict[str, Any]:
     seconds = sum(step.ends_s - step.begins_s for step in steps)
-    done_s = requests.done_s[requests.answered]
+    done_s = everything.done_s[everything.answered]
     in_time = sum(int(((done_s >= step.begins_s) & (done_s < step.ends_s)).sum()) for step in steps)
     latencies = requests.latency_ms[requests.timed]
     return {

@@ -87,13 +87,17 @@ class Figure:
         return cls(content["name"], Estimate.from_json(content))
 
 
-def figures_of(requests: Requests, windows: Windows, server: Sequence[Interval] = ()) -> list[Figure]:
+def figures_of(
+    requests: Requests, windows: Windows, server: Sequence[Interval] = (), arrived: Requests | None = None
+) -> list[Figure]:
     """Those that can be told of some requests.
 
     Args:
         requests: What counts, and nothing else.
         windows: The time that they were due in, cut.
         server: What the server did, on the run's clock.
+        arrived: All of the run, as answers that came in this time may have been asked for before; None takes only
+            what counts.
     """
     if not len(requests) or not windows.count:
         return []
@@ -112,7 +116,8 @@ def figures_of(requests: Requests, windows: Windows, server: Sequence[Interval] 
             again = (draws @ part) / (draws @ whole)
         return Figure(name, estimate(value, again, windows, scale="difference"))
 
-    figures = [rate("served", requests.done_s, requests.answered)]
+    came = requests if arrived is None else arrived
+    figures = [rate("served", came.done_s, came.answered)]
     figures += _latencies(requests, windows, draws)
     everything = np.ones(len(requests), dtype=np.bool_)
     figures.append(share("failed", requests.unanswered, everything))

@@ -85,6 +85,12 @@ def test_the_warm_up_counts_for_nothing() -> None:
     assert result("failed", 0, [*early, *HUNDRED]).met
 
 
+def test_answers_that_were_asked_for_before_count_for_the_throughput() -> None:
+    """A server whose answers take a second gives as many a second as any other."""
+    before = [replace(request(number - 10, wait_s=1), step=0) for number in range(10)]
+    assert result("throughput", 10, [*before, *(request(number, wait_s=1) for number in range(100))]).got == "10"
+
+
 @pytest.mark.parametrize(
     ("value", "got", "met"),
     [(25.0, "25", True), (19.0, "19", False), (None, "–", False)],

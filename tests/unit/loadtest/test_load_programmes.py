@@ -137,7 +137,8 @@ def test_a_load_without_a_question_finds_nothing() -> None:
 
 
 def test_throughput_is_what_came_while_the_step_lasted() -> None:
-    placed = PlacedStep(0, Step("s", 2, users=1), 10.0)
-    done = [RequestRecord(0, "detect", "m", "closed", 9, "done", 9, done_s) for done_s in (9.9, 10.0, 11.9, 12.0)]
-    failed = RequestRecord(0, "detect", "m", "closed", 9, "failed", 9, 11.0)
-    assert throughput(placed, [*done, failed]) == 1.0
+    placed = PlacedStep(1, Step("s", 2, users=1), 10.0)
+    early = RequestRecord(0, "detect", "m", "closed", 9, "done", 9, 10.5)
+    done = [RequestRecord(1, "detect", "m", "closed", 10, "done", 10, done_s) for done_s in (11.0, 11.9, 12.0)]
+    failed = RequestRecord(1, "detect", "m", "closed", 10, "failed", 10, 11.0)
+    assert throughput(placed, {0: [early], 1: [*done, failed]}) == 1.5

@@ -182,12 +182,20 @@ def test_frames_are_counted_apart() -> None:
 def test_rows_are_kept_apart_by_user_and_model() -> None:
     mixed = [record(0.1), record(0.2, 0.2)]
     mixed.append(RequestRecord(0, "stream", "other", "open", 0.3, "done", 0.3, 0.4))
-    rows = breakdown.by_kind(Requests.of(mixed), [step(1.0)])
+    rows = breakdown.by_kind(Requests.of(mixed), [step(1.0)], Requests.of(mixed))
     assert [(row["user"], row["model"], row["requests"], row["per_second"]) for row in rows] == [
         ("detect", "m", 2, 2.0),
         ("stream", "other", 1, 1.0),
     ]
     assert rows[0]["max_ms"] == pytest.approx(200)
+
+
+def test_answers_that_were_asked_for_in_the_warm_up_count_where_they_came() -> None:
+    before, inside = record(0.8, done_s=1.2), record(1.5)
+    windows = resampling_windows([StepFacts("counts", 1.0, 2.0, "open", 2, 2)])
+    figures = figures_of(Requests.of([inside]), windows, (), Requests.of([before, inside]))
+    (served,) = (one.estimate.value for one in figures if one.name == "served")
+    assert served == 2.0
 
 
 def test_the_generators_lag_is_that_of_open_requests() -> None:
