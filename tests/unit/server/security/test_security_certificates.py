@@ -84,7 +84,7 @@ WRONG: list[tuple[str, Spoil, str, str]] = [
     # what is wrong, how it comes to be, the flag that is to blame, what is said of it
     ("no certificate file", lambda f, _: f.certificate.unlink(), CERT, "No such file or directory"),
     ("no key file", lambda f, _: f.key.unlink(), KEY, "No such file or directory"),
-    ("no file of authorities", lambda f, _: f.roots.unlink(), ROOTS, "No such file or directory"),  # type: ignore[union-attr]
+    ("no file of authorities", lambda f, _: f.roots.unlink(), ROOTS, "No such file or directory"),
     ("a folder", lambda f, _: (f.key.unlink(), f.key.mkdir()), KEY, "Is a directory"),
     ("an empty certificate", lambda f, _: f.certificate.write_text("\n"), CERT, "it is empty"),
     ("far too large", lambda f, _: f.key.write_bytes(bytes(range(256)) * 20_000), KEY, "it is larger than 4 MiB"),
@@ -93,16 +93,16 @@ WRONG: list[tuple[str, Spoil, str, str]] = [
     ("a certificate as key", lambda f, _: shutil.copyfile(f.certificate, f.key), KEY, "it holds no PRIVATE KEY in PEM"),
     ("a certificate that is cut short", lambda f, _: cut(f.certificate), CERT, "it is cut short"),
     ("a key that is cut short", lambda f, _: cut(f.key), KEY, "it is cut short"),
-    ("authorities that are cut short", lambda f, _: cut(f.roots), ROOTS, "it is cut short"),  # type: ignore[arg-type]
+    ("authorities that are cut short", lambda f, _: cut(f.roots), ROOTS, "it is cut short"),
     ("a scrambled certificate", lambda f, _: scramble(f.certificate), CERT, "OpenSSL cannot read it"),
     ("a scrambled key", lambda f, _: scramble(f.key), KEY, "OpenSSL takes it not as a key"),
-    ("a scrambled authority", lambda f, _: scramble(f.roots), ROOTS, "OpenSSL cannot read it"),  # type: ignore[arg-type]
+    ("a scrambled authority", lambda f, _: scramble(f.roots), ROOTS, "OpenSSL cannot read it"),
     ("a key under a pass phrase", lambda f, _: encrypt(f.key), KEY, "nobody is there to type a pass phrase"),
     ("the key of another", lambda f, a: shutil.copyfile(a.issue("another").key, f.key), KEY, "not the key of the"),
     ("over", lambda _, a: a.issue("server", expired=True), CERT, "certificate has expired"),
     ("not begun", lambda _, a: a.issue("server", not_yet=True), CERT, "certificate is not yet valid"),
-    ("no authority", lambda f, _: authority_of_another_kind(f.roots), ROOTS, "is that of an authority"),  # type: ignore[arg-type]
-    ("authorities not in ASCII", lambda f, _: f.roots.write_bytes(f.roots.read_bytes() + b"\xff"), ROOTS,  # type: ignore[union-attr]
+    ("no authority", lambda f, _: authority_of_another_kind(f.roots), ROOTS, "is that of an authority"),
+    ("authorities not in ASCII", lambda f, _: f.roots.write_bytes(f.roots.read_bytes() + b"\xff"), ROOTS,
      "OpenSSL cannot read it"),
 ]  # fmt: skip
 

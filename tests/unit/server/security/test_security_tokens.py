@@ -20,7 +20,7 @@ HASH = hashlib.sha256(SECRET.encode()).hexdigest()
 
 
 @pytest.fixture
-def write(tmp_path: Path):  # type: ignore[no-untyped-def]
+def write(tmp_path: Path):
     def written(text: str | bytes) -> Path:
         path = tmp_path / "tokens"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -42,7 +42,7 @@ ALLOWED = [
 
 
 @pytest.mark.parametrize(("text", "groups"), [pytest.param(*row[:2], id=row[2]) for row in ALLOWED])
-def test_what_a_token_allows(write, text: str, groups: set[Group]) -> None:  # type: ignore[no-untyped-def]
+def test_what_a_token_allows(write, text: str, groups: set[Group]) -> None:
     tokens = load_tokens(write(text))
     assert tokens.allowed(SECRET) == groups
     for other in ("", SECRET[:-1], SECRET + "x", SECRET.upper(), f"sha256:{HASH}", "ÿ", "\udcff"):
@@ -67,7 +67,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("content", "words"), [pytest.param(*row[:2], id=row[2]) for row in REFUSED])
-def test_what_is_no_file_of_tokens(write, content: str | bytes, words: str) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_no_file_of_tokens(write, content: str | bytes, words: str) -> None:
     path = write(content)
     with pytest.raises(UnusableFile) as refused:
         load_tokens(path)
@@ -88,9 +88,7 @@ def test_no_file(tmp_path: Path) -> None:
         load_tokens(tmp_path / "absent")
 
 
-def test_a_token_that_can_be_guessed_is_warned_of_without_telling_it(  # type: ignore[no-untyped-def]
-    write, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_token_that_can_be_guessed_is_warned_of_without_telling_it(write, caplog: pytest.LogCaptureFixture) -> None:
     path = write(f"inference {SECRET}\n# and\n\ninference opensesame\nall sha256:{'0' * 64}\ncontrol x")
     tokens = load_tokens(path)
     (record,) = caplog.records
@@ -105,7 +103,7 @@ def test_a_token_that_can_be_guessed_is_warned_of_without_telling_it(  # type: i
 
 
 @pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o640, False), (0o644, True), (0o604, True)])
-def test_a_file_that_everybody_may_read_is_warned_of(  # type: ignore[no-untyped-def]
+def test_a_file_that_everybody_may_read_is_warned_of(
     write, caplog: pytest.LogCaptureFixture, mode: int, warned: bool
 ) -> None:
     path = write(f"inference {SECRET}")

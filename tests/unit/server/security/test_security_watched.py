@@ -107,7 +107,7 @@ def test_rights_that_are_given_later_are_seen(path: Path) -> None:
     """A change of rights changes neither content nor time of writing."""
     watched = watch(path)
     calls = []
-    watched._load = lambda: calls.append("read") or "one"  # type: ignore[assignment, func-returns-value]
+    watched._load = lambda: calls.append("read") or "one"
     path.chmod(0o640)
     for _ in range(3):
         watched.look()
