@@ -28,6 +28,7 @@ from pasarela_server.loading import LoadingModels
 from pasarela_server.observability.http import MetricsServer, Page, text_page
 from pasarela_server.observability.logging import LogControl, LogSettings, apply_log_settings, log_settings
 from pasarela_server.observability.metrics import CONTENT_TYPE, Now
+from pasarela_server.observability.otlp import TracingUnavailable, export_spans
 from pasarela_server.observability.request_log import RequestLog
 from pasarela_server.observability.startup import ModelLine, StartupReport, next_command
 from pasarela_server.repository.control import ControlMode
@@ -36,6 +37,7 @@ from pasarela_server.repository.poll import Poller
 from pasarela_server.repository.readiness import IndexEntry
 from pasarela_server.repository.servable import State
 from pasarela_server.rpc.address import PortUnavailable, authority
+from pasarela_server.rpc.callers import read_caller, untraced
 from pasarela_server.rpc.calls import OpenCalls
 from pasarela_server.rpc.detection import DetectionService
 from pasarela_server.rpc.health import HealthService, health_states
@@ -70,7 +72,7 @@ def run(config: ServerConfig, loading: LoadingModels) -> int:
     try:
         asyncio.run(_serve(config, loading))
         code = 0
-    except (InvalidModel, PortUnavailable, FrontsUnavailable, UnusableFile) as error:
+    except (InvalidModel, PortUnavailable, FrontsUnavailable, UnusableFile, TracingUnavailable) as error:
         sys.stderr.write(f"pasarela-server: error: {error}\n")
         code = 1
     if loading.busy:
@@ -95,11 +97,13 @@ async def _serve(config: ServerConfig, loading: LoadingModels) -> None:
     failures, calls, health = _failures(config), OpenCalls(metrics.stream_changed), HealthService()
     metrics.build(version=_version(), grpc=grpc.__version__, python=platform.python_version())
     metrics.listen(RequestLog(failures.status_name).request)
+    _send_traces(loading, failures)
+    callers = read_caller if tracer.sends else untraced
 
     def publish_health() -> None:
         health.publish(health_states(models, SERVICES))
 
-    fronts = _fronts(config, protection.settings, Desks(models, metrics, failures))
+    fronts = _fronts(config, protection.settings, Desks(models, metrics, failures), traced=tracer.sends)
     server = build_server(
         InferenceService(
             models,
@@ -112,8 +116,9 @@ async def _serve(config: ServerConfig, loading: LoadingModels) -> None:
                 models, LogControl(_log_settings(config), functools.partial(_change_log, fronts)), tracer
             ),
             failures=failures,
+            callers=callers,
         ),
-        DetectionService(models, calls, metrics, failures),
+        DetectionService(models, calls, metrics, failures, callers=callers),
         health,
         failures,
         config.grpc_max_message_bytes,
@@ -157,7 +162,7 @@ async def _serve(config: ServerConfig, loading: LoadingModels) -> None:
         await asyncio.to_thread(loading.close, _LAST_BYTES_S)
 
 
-def _fronts(config: ServerConfig, security: SecuritySettings, desks: Desks) -> Fronts | None:
+def _fronts(config: ServerConfig, security: SecuritySettings, desks: Desks, *, traced: bool) -> Fronts | None:
     """The processes before this one, not started yet; None if it listens itself."""
     count = config.frontends
     if count is None:
@@ -172,6 +177,7 @@ def _fronts(config: ServerConfig, security: SecuritySettings, desks: Desks) -> F
         queue_full_status=config.queue_full_status,
         image_threads=image_threads(config.cpu_threads, count),
         log=_log_settings(config),
+        traced=traced,
         security=security,
     )
     return Fronts(options, desks)
@@ -200,6 +206,25 @@ def _ready(models: ModelManager, calls: OpenCalls) -> bool:
 
 def _version() -> str:
     return metadata.version("pasarela-server")
+
+
+def _send_traces(loading: LoadingModels, failures: FailureTable) -> None:
+    """Begins to send traces, if they are to be sent.
+
+    Raises:
+        TracingUnavailable: They were asked for by a flag, and the packages for it are not here.
+    """
+    plan = loading.tracing
+    if not plan.export:
+        return
+    try:
+        loading.tracer.send(
+            export_spans(plan.url, {"service.version": _version(), **plan.resource}, failures.status_name)
+        )
+    except TracingUnavailable as error:
+        if plan.required:
+            raise
+        _log.warning("%s; until then none are sent, although a variable of OpenTelemetry names a collector", error)
 
 
 def _failures(config: ServerConfig) -> FailureTable:

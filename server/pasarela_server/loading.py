@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import cv2
 
 from pasarela_server.backends.loaders import loaders
 from pasarela_server.config.server import ServerConfig
+from pasarela_server.config.tracing import plan_tracing
 from pasarela_server.observability.metrics import Metrics
 from pasarela_server.observability.statistics import Statistics
-from pasarela_server.observability.tracing import Tracer
+from pasarela_server.observability.tracing import Tracer, TraceSettings
 from pasarela_server.repository.control import ControlMode
 from pasarela_server.repository.manager import ManagerOptions, ModelManager
 from pasarela_server.repository.pipeline import ImageLimits
@@ -31,7 +34,10 @@ class LoadingModels:
     def __init__(self, config: ServerConfig) -> None:
         """Builds everything; `start` does the work."""
         self._config = config
-        self.tracer = Tracer(config.trace_file)
+        self.tracing = plan_tracing(config.trace_file, config.trace_config, os.environ)
+        """What to do about traces; sending them is the app's."""
+        settings: Any = self.tracing.settings
+        self.tracer = Tracer(self.tracing.file, TraceSettings(**settings))
         self.metrics = Metrics(statistics=Statistics(), listeners=[self.tracer.request])
         self.images = ThreadPoolExecutor(config.cpu_threads, thread_name_prefix="images")
         """Runs the work on pixels."""

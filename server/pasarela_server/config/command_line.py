@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from pasarela_server.config import values
 from pasarela_server.config.restricted import restricted_protocols
 from pasarela_server.config.server import InvalidSetting, ServerConfig, flag, resolve, settings, variable
+from pasarela_server.config.tracing import trace_config
 
 _DESCRIPTION = "Serves the models of a repository over gRPC (Open Inference Protocol v2, and typed detection)."
 _EPILOG = """\
@@ -85,7 +86,7 @@ def _parser(program: str) -> OneLineParser:
     )
     group = parser.add_argument_group("flags")
     for setting in settings():
-        is_list = setting.metadata["read"] in (values.names, restricted_protocols)
+        is_list = setting.metadata["read"] in (values.names, restricted_protocols, trace_config)
         is_switch = setting.metadata["read"] is values.switch
         group.add_argument(
             flag(setting.name),

@@ -14,6 +14,7 @@ from typing import Any
 from pasarela_server.config import values
 from pasarela_server.config.cores import available_cores
 from pasarela_server.config.restricted import PROTOCOLS, RestrictedProtocols, restricted_protocols
+from pasarela_server.config.tracing import TraceConfig, trace_config
 
 ENVIRONMENT_PREFIX = "PASARELA_"
 DEFAULT_REPOSITORY = Path("model_repository")
@@ -185,6 +186,17 @@ class ServerConfig:
             values.folder, "PATH", "file for the requests that TraceSetting asks to trace; without it none can be"
         ),
     )
+    trace_config: TraceConfig | None = field(
+        default=None,
+        metadata=_says(
+            trace_config,
+            "SETTING=VALUE",
+            "as tritonserver's, may be given more than once: mode=opentelemetry sends traces by OTLP over gRPC, to "
+            "opentelemetry,url=http://HOST:PORT or where OpenTelemetry's own variables say; rate=N traces one of N "
+            "requests (1000) beside those whose callers trace; level, count, triton,file, triton,log-frequency and "
+            "opentelemetry,resource=KEY=VALUE are known, too",
+        ),
+    )
     strict_readiness: bool = field(
         default=True,
         metadata=_says(
@@ -315,6 +327,8 @@ def resolve(
         chosen["model_repository"] = default_repository
     config = ServerConfig(**chosen)
     _check_tls(config)
+    if config.trace_file and config.trace_config and config.trace_config.file:
+        raise InvalidSetting(f"{flag('trace_file')} and {flag('trace_config')} triton,file= both name a file")
     return replace(config, metrics_address=config.metrics_address or config.grpc_address)
 
 

@@ -1,4 +1,4 @@
-"""Traces of single requests: which are taken, and what is written of them."""
+"""Traces of single requests: which are taken, and what a file holds of them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pasarela_server.observability.record import RequestRecord
+from pasarela_server.observability.trace_context import parse_trace_context
 from pasarela_server.observability.trace_file import TraceFile
 
 GLOBAL = ""
@@ -22,28 +23,61 @@ class TraceSettings:
     timestamps: bool = False
     """False: none."""
     rate: int = 1000
-    """Every so many requests one is traced."""
+    """Every so many requests one is traced; 0: none but those whose caller traces them, where spans are sent."""
     count: int = -1
     """How many are still to be traced; -1: no end."""
     log_frequency: int = 0
     """Traces that one file holds before the next one begins; 0: one file holds them all."""
 
 
-class Tracer:
-    """Chooses requests by its settings and hands them to the file. Thread-safe; nothing here blocks but `close`."""
+_UNTRACED = TraceSettings()
 
-    def __init__(self, path: Path | None = None) -> None:
-        """Builds the tracer; nothing is traced until the settings say so.
+_LAST_SPANS_S = 3.0
+"""How long the last spans may take to leave."""
+
+
+class Spans(Protocol):
+    """Sends requests as spans; `otlp.SpanExport` does it."""
+
+    def add(self, record: RequestRecord) -> None:
+        """Takes a request that has ended; never blocks."""
+        ...
+
+    def close(self, timeout_s: float) -> None:
+        """Sends what waits."""
+        ...
+
+
+class Tracer:
+    """Chooses requests by its settings and hands them to a file, to a collector, or to both.
+
+    Thread-safe; nothing here blocks but `close`.
+    """
+
+    def __init__(self, path: Path | None = None, initial: TraceSettings = _UNTRACED) -> None:
+        """Builds the tracer.
 
         Args:
-            path: The file; None if nothing can be traced.
+            path: The file; None writes none.
+            initial: What holds until it is changed.
         """
         self._lock = threading.Lock()
         self._file = None if path is None else TraceFile(path)
+        self._spans: Spans | None = None
+        self._initial = initial
         self._changes: dict[str, Mapping[str, Any]] = {GLOBAL: {}}
         """What was said for all models, and for single ones."""
-        self._samplers: dict[str, _Sampler] = {GLOBAL: _Sampler(TraceSettings())}
+        self._samplers: dict[str, _Sampler] = {GLOBAL: _Sampler(initial)}
         self._taken = 0
+
+    def send(self, spans: Spans) -> None:
+        """Sends spans from now on; `close` closes what does it."""
+        self._spans = spans
+
+    @property
+    def sends(self) -> bool:
+        """Whether spans are sent."""
+        return self._spans is not None
 
     @property
     def filename(self) -> str:
@@ -74,27 +108,41 @@ class Tracer:
 
     def request(self, record: RequestRecord) -> None:
         """Traces a request that has ended, if it is its turn."""
-        if self._file is None:
+        file, spans = self._file, self._spans
+        if file is None and spans is None:
             return
         with self._lock:
-            settings = self._sampler(record.model).take()
+            settings = self._taken_by(record)
             if settings is None:
                 return
             self._taken += 1
             number = self._taken
-        self._file.add(trace_of(record, number), settings.log_frequency)
+        if file is not None:
+            file.add(trace_of(record, number), settings.log_frequency)
+        if spans is not None:
+            spans.add(record)
+
+    def _taken_by(self, record: RequestRecord) -> TraceSettings | None:
+        """The settings if a request is to be traced: its caller decides, if there is one that traces; else the rate."""
+        sampler = self._sampler(record.model)
+        caller = parse_trace_context(record.caller.traceparent) if record.caller.traceparent else None
+        if caller is None:
+            return sampler.take()
+        return sampler.settings if caller.sampled and sampler.settings.timestamps else None
 
     def close(self) -> None:
-        """Writes what is left and closes the file. Blocks."""
+        """Writes and sends what is left, and ends both. Blocks."""
         if self._file is not None:
             self._file.close()
+        if self._spans is not None:
+            self._spans.close(_LAST_SPANS_S)
 
     def _sampler(self, model: str) -> _Sampler:
         return self._samplers.get(model) or self._samplers[GLOBAL]
 
     def _renew(self) -> None:
         """Makes samplers of what was said; one for which nothing changes counts on."""
-        common = replace(TraceSettings(), **self._changes[GLOBAL])
+        common = replace(self._initial, **self._changes[GLOBAL])
         samplers: dict[str, _Sampler] = {}
         for model, changes in self._changes.items():
             wanted = replace(common, **changes)
@@ -117,7 +165,7 @@ class _Sampler:
 
     def take(self) -> TraceSettings | None:
         """The settings if this request is to be traced."""
-        if not self.settings.timestamps or self.settings.count == 0:
+        if not self.settings.timestamps or not self.settings.rate or self.settings.count == 0:
             return None
         self._seen += 1
         if self._seen % self.settings.rate:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pasarela_proto import inference_pb2 as pb
+from pasarela_server.config.tracing import OPENTELEMETRY, TRITON
 from pasarela_server.errors import InvalidRequest, Unsupported
 from pasarela_server.observability.logging import LogControl, LogFormat, LogSettings
 from pasarela_server.observability.tracing import Tracer
@@ -43,11 +44,13 @@ class SettingsCalls:
         if model and not any(entry.name == model for entry in self._models.index()):
             raise InvalidRequest(f"trace settings: there is no model '{model[:200]}'")
         written = {name: tuple(value.value) for name, value in request.settings.items()}
-        changes = decode_trace_changes(written, self._tracer.filename)
+        mode = OPENTELEMETRY if self._tracer.sends else TRITON
+        changes = decode_trace_changes(written, self._tracer.filename, mode)
         if changes:
             self._tracer.change(model, changes)
         response = pb.TraceSettingResponse()
-        for name, values in encode_trace_settings(self._tracer.settings(model), self._tracer.filename).items():
+        settings = self._tracer.settings(model)
+        for name, values in encode_trace_settings(settings, self._tracer.filename, mode).items():
             response.settings[name].value.extend(values)
         return response
 
