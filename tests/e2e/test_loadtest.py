@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from loadtest.access import Access
+from loadtest.exit_codes import exit_code
 from loadtest.images import ROOT
 from loadtest.locust_processes import LocustRun, run_locust
 from loadtest.objectives import judged
@@ -56,10 +57,11 @@ def run(*flags: object) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command(*flags), capture_output=True, text=True, check=False, timeout=100)
 
 
-def load(scenario: Path, url: str, folder: Path, workers: int = 0) -> tuple[RunFacts, list[RequestRecord]]:
+def load(scenario: Path, access: Access | str, folder: Path, workers: int = 0) -> tuple[RunFacts, list[RequestRecord]]:
     """Locust alone, against a server that is there: what it leaves."""
     folder.mkdir()
-    run_locust(LocustRun(str(scenario), ("load.warm_up=0s",), Access(url), folder, folder, workers, quiet=True))
+    reached = Access(access) if isinstance(access, str) else access
+    run_locust(LocustRun(str(scenario), ("load.warm_up=0s",), reached, folder, folder, workers, quiet=True))
     assert (folder / "run.json").exists(), (folder / "locust-output.log").read_text()
     return judged(folder, RunFacts.read(folder)), read_records(folder)
 
@@ -188,10 +190,9 @@ def test_leavers_leave_the_server_as_it_was(start_server: Any, tiny: Path, sampl
 def test_failures_are_counted_and_told(tmp_path: Path) -> None:
     shape = {"kind": "open", "rate": CAPACITY / 2, "duration": "2s", "arrivals": "even"}
     scenario = write_scenario(tmp_path / "open.yaml", load=shape, objectives={"failed": "1%"})
-    with serving(SlowService(0.001, fails=frozenset({5, 6}))) as url:
-        done = run(scenario, "--url", url, *BRIEF, "--reports", tmp_path / "r")
-    assert done.returncode == 1, done.stdout + done.stderr
-    _, facts, records = measured(tmp_path / "r")
+    with serving(SlowService(0.001, fails=frozenset({4, 5}))) as url:
+        facts, records = load(scenario, url, tmp_path / "r")
+    assert exit_code(facts) == 1
     failed = [record for record in records if record.outcome == "failed"]
     assert [(record.status, record.message) for record in failed] == [("INTERNAL", "ServerFailure: it broke")] * 2
     assert [(one.name, one.wanted, one.got, one.met) for one in facts.objectives] == [("failed", "<= 1%", "4%", False)]
@@ -284,26 +285,22 @@ def test_locust_runs_the_file_by_hand(slow: tuple[str, Any], tmp_path: Path) -> 
     assert f"report: {folder / 'report.html'}" in done.stdout
 
 
-def test_a_token_that_the_server_does_not_know(start_server: Any, tiny: Path, tmp_path: Path) -> None:
+def test_what_no_request_would_get_past_is_told_at_once(start_server: Any, tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "tokens").write_text("all the-right-token-of-this-test\n")
     (tmp_path / "wrong").write_text("a-wrong-token-of-this-test")
     (tmp_path / "right").write_text("the-right-token-of-this-test")
+    scenario = write_scenario(tmp_path / "s.yaml", load={"kind": "closed", "users": 1, "duration": "1s"})
     with start_server(tiny, "--auth-tokens-file", str(tmp_path / "tokens")) as server:
-        flags = ("smoke", "--url", server.address, "--duration", "1s", *BRIEF, "--reports", tmp_path / "r")
-        refused = run(*flags, "--token-file", tmp_path / "wrong")
-        taken = run(*flags, "--token-file", tmp_path / "right")
-    assert refused.returncode == 1
-    assert "token" in refused.stderr
-    assert "Traceback" not in refused.stderr
-    assert taken.returncode == 0, taken.stdout + taken.stderr
-
-
-def test_a_model_that_is_not_there(slow: tuple[str, Any], start_server: Any, tiny: Path, tmp_path: Path) -> None:
-    with start_server(tiny) as server:
-        done = run("closed", "--url", server.address, "--model", "hats", "--reports", tmp_path / "r")
-    assert done.returncode == 1
-    assert "hats" in done.stderr
-    assert "Traceback" not in done.stderr
+        flags = (scenario, "--url", server.address, "--reports", tmp_path / "r", "--token-file")
+        refused = run(*flags, tmp_path / "wrong")
+        unknown = run(*flags, tmp_path / "right", "--model", "hats")
+        access = Access(server.address, token_file=str(tmp_path / "right"))
+        facts, records = load(scenario, access, tmp_path / "taken")
+    assert (refused.returncode, unknown.returncode) == (1, 1)
+    assert re.fullmatch(r"loadtest: .*token.*\n", refused.stderr)
+    assert re.fullmatch(r"loadtest: .*hats.*\n", unknown.stderr)
+    assert exit_code(facts) == 0
+    assert {record.outcome for record in records} == {"done"}
 
 
 def test_a_server_that_is_not_there(tmp_path: Path) -> None:
