@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import grpc
 
-from pasarela_client.errors import CertificateRefused, DeadlineExpired, PasarelaError, QueueFull
+from pasarela_client.errors import CertificateRefused, DeadlineExpired, PasarelaError, QueueFull, ServerUnreachable
 from pasarela_client.streaming.backoff import Backoff
 
 
@@ -44,4 +44,5 @@ def passes(error: PasarelaError) -> bool:
     """Whether what ended a call may be gone when it is tried again: the server stopped, hung or was overrun."""
     if isinstance(error, CertificateRefused):
         return False
-    return error.status is grpc.StatusCode.UNAVAILABLE or isinstance(error, QueueFull | DeadlineExpired)
+    kinds = ServerUnreachable | QueueFull | DeadlineExpired
+    return isinstance(error, kinds) or error.status is grpc.StatusCode.UNAVAILABLE

@@ -26,6 +26,7 @@ ENDS = [
     # error, whether it may pass
     (ServerUnreachable("Socket closed", status=UNAVAILABLE), True),  # reason: the server may come back
     (ServerStopping("stopping", status=UNAVAILABLE), True),  # reason: another one may start
+    (ServerStopping("cancelled", status=grpc.StatusCode.CANCELLED), True),  # reason: gRPC's own way to stop a server
     (ModelUnavailable("loading", status=UNAVAILABLE), True),  # reason: it may have loaded soon
     (QueueFull("too many calls", status=grpc.StatusCode.RESOURCE_EXHAUSTED), True),  # reason: others will end
     (DeadlineExpired("silent"), True),  # reason: one process hangs, the next may not
