@@ -18,8 +18,8 @@ from loadtest.records import (
     request_file,
     write_records,
 )
-from loadtest.report.exposition import ModelCounts
-from loadtest.report.samples import ProcessCounts, Sample
+from loadtest.report.exposition import ModelCounts, ProcessCounts
+from loadtest.report.samples import Sample
 from loadtest.report.sampling import SAMPLES_FILE
 from pasarela_client.timings import Timings
 
@@ -112,8 +112,8 @@ def samples(ends_s: int, *, cores: float = 1.7, megabytes: float = 310.0, gone_a
             pending=float(second % 3), rows=60.0 * second, batches=40.0 * second, closed={"alone": 40.0 * second}
         )
         served = ModelCounts(open=4.0, answered=40.0 * second, stages={"infer": (40.0 * second, 0.44 * second)})
-        wave = 1 + 0.02 * np.sin(second)
-        process = ProcessCounts(cores * second * wave, int(megabytes * 1e6) + 1000 * second, 3, 21)
+        cpu_s = cores * second + 0.05 * np.sin(second)
+        process = ProcessCounts(cpu_s, int(megabytes * 1e6) + 1000 * second, 3)
         models = {"garments/1": served, "garments_openvino/1": raw}
         found.append(Sample(STARTED_AT + second, process, models))
     return found

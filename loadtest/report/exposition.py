@@ -16,12 +16,38 @@ _COUNTERS: Final = {
     "nv_inference_exec_count": "batches",
 }
 _BY_REASON: Final = {"nv_inference_request_failure": "failed", "pasarela_batches_closed": "closed"}
+_PROCESSES: Final = {
+    "pasarela_processes": "processes",
+    "pasarela_processes_cpu_seconds": "cpu_s",
+    "pasarela_processes_resident_memory_bytes": "resident_bytes",
+}
 _STAGES: Final = "pasarela_request_stage_seconds"
 _ROWS: Final = "pasarela_batch_rows"
 _KEPT: Final = re.compile(
-    rf"(?:{'|'.join((*_GAUGES, *_COUNTERS, *_BY_REASON))})\{{|{_STAGES}_(?:sum|count)\{{|{_ROWS}_bucket\{{"
+    rf"(?:{'|'.join((*_GAUGES, *_COUNTERS, *_BY_REASON, *_PROCESSES))})\{{|{_STAGES}_(?:sum|count)\{{|{_ROWS}_bucket\{{"
 )
 """The lines that are parsed. The buckets of the stages are nine tenths of the text, and the records know better."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessCounts:
+    """The server's process and all that it started, together."""
+
+    cpu_s: float
+    """Time of the CPU since they began; only ever grows, unless one of them ends."""
+    resident_bytes: int
+    """Pages that several of them share count once where the system can tell, else once for each."""
+    processes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exposition:
+    """What one reading of the metrics says."""
+
+    models: dict[str, ModelCounts]
+    """By `model/version`."""
+    process: ProcessCounts | None
+    """None where the server does not tell."""
 
 
 @dataclass(slots=True)
@@ -56,20 +82,27 @@ class ModelCounts:
         return cls(**{**content, "stages": stages})
 
 
-def read_exposition(text: str) -> dict[str, ModelCounts]:
-    """The counts of each version, by `model/version`.
+def read_exposition(text: str) -> Exposition:
+    """What the text says that reports need.
 
     Raises:
         ValueError: The text is none of Prometheus'.
     """
     kept = "\n".join(line for line in text.splitlines() if _KEPT.match(line))
     counts: dict[str, ModelCounts] = {}
+    told: dict[str, float] = {}
     for name, labels, value in _samples(kept + "\n"):
+        if name in _PROCESSES:
+            told[_PROCESSES[name]] = told.get(_PROCESSES[name], 0.0) + value
+            continue
         if "model" not in labels:
             raise ValueError(f"{name} has no label `model`: is this a Pasarela or Triton server?")
         key = f"{labels['model']}/{labels.get('version', '')}"
         _note(counts.setdefault(key, ModelCounts()), name, labels, value)
-    return counts
+    process = None
+    if len(told) == len(_PROCESSES):
+        process = ProcessCounts(told["cpu_s"], int(told["resident_bytes"]), int(told["processes"]))
+    return Exposition(counts, process)
 
 
 def _samples(text: str) -> Iterator[tuple[str, dict[str, str], float]]:

@@ -9,19 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
-from loadtest.report.exposition import ModelCounts
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessCounts:
-    """The server's process and all that it started, together."""
-
-    cpu_s: float
-    """Time of the CPU since they began; only ever grows."""
-    resident_bytes: int
-    """Pages that several of them share count once where the system can tell, else once for each."""
-    processes: int
-    threads: int
+from loadtest.report.exposition import ModelCounts, ProcessCounts
 
 
 @dataclass(frozen=True, slots=True)

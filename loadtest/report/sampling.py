@@ -3,8 +3,8 @@
     with sampled(server.pid, "http://127.0.0.1:8002/metrics", folder / "server.jsonl"):
         …  # the load
 
-A server elsewhere, of which only the metrics can be read, has no `pid`. One that has gone ends the looking, with a note
-in the file that says so; whoever runs the load learns of it from the load.
+A server elsewhere has no `pid` here: its metrics tell its processes' CPU and memory, too. One that has gone ends the
+looking, with a note in the file that says so; whoever runs the load learns of it from the load.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import Final
 
 import psutil
 
-from loadtest.report.exposition import ModelCounts, read_exposition
-from loadtest.report.samples import ProcessCounts, Sample
+from loadtest.report.exposition import Exposition, ProcessCounts, read_exposition
+from loadtest.report.samples import Sample
 
 SAMPLES_FILE: Final = "server.jsonl"
 """Its name in the folder of a run."""
@@ -91,19 +91,21 @@ class Look:
             ServerGone: Its process has ended; or, where there is none to look at, its metrics stayed away.
         """
         process = self._processes()
-        models, note = None, ""
+        told, note = None, ""
         if self._metrics_url is not None:
             try:
-                models = _scrape(self._metrics_url)
+                told = _scrape(self._metrics_url)
             except (OSError, ValueError) as error:
                 note = f"the metrics at {self._metrics_url} could not be read: {error}"
-        if process is None and models is None:
+        if process is None and told is not None:
+            process = told.process
+        if process is None and told is None:
             self._misses += 1
             if self._misses >= _MISSES:
                 raise ServerGone(note or "there is neither a process nor an address of metrics to look at")
         else:
             self._misses = 0
-        return Sample(time_s, process, models, note)
+        return Sample(time_s, process, None if told is None else told.models, note)
 
     def _processes(self) -> ProcessCounts | None:
         if self._pid is None:
@@ -117,16 +119,15 @@ class Look:
             ended, family = True, []
         if ended:
             raise ServerGone(f"the server's process {self._pid} has ended")
-        resident = threads = 0
+        resident = 0
         for one in family:
             # A child may end between being listed and being looked at; what it used stays used.
             with contextlib.suppress(psutil.NoSuchProcess):
                 with one.oneshot():
                     times = one.cpu_times()
                     self._ended_cpu_s[one.pid, one.create_time()] = times.user + times.system
-                    threads += one.num_threads()
                 resident += _resident_bytes(one)
-        return ProcessCounts(sum(self._ended_cpu_s.values()), resident, len(family), threads)
+        return ProcessCounts(sum(self._ended_cpu_s.values()), resident, len(family))
 
 
 def _sample_until(
@@ -158,7 +159,7 @@ def _resident_bytes(process: psutil.Process) -> int:
     return int(getattr(full, "pss", full.rss))
 
 
-def _scrape(url: str) -> dict[str, ModelCounts]:
+def _scrape(url: str) -> Exposition:
     request = urllib.request.Request(url, headers={"Accept": "text/plain"})  # noqa: S310
     with urllib.request.urlopen(request, timeout=_SCRAPE_S) as response:  # noqa: S310 - an address that a person gave
         return read_exposition(response.read().decode("utf-8", errors="replace"))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from loadtest.report.samples import Interval, Sample, closed_batches, failures, intervals, notes
+
+_POINTS: Final = 240
+"""More cannot be told apart on a page; long runs have the mean of several looks at each point."""
 
 
 def on_run_clock(samples: Sequence[Sample], started_at: float) -> list[Sample]:
@@ -26,14 +30,16 @@ def server_side(samples: Sequence[Sample], ends_s: float) -> dict[str, Any] | No
     if not seen and not told:
         return None
     during = [one for one in seen if one.middle_s <= ends_s]
+    looks = math.ceil(len(during) / _POINTS) or 1
+    points = [during[first : first + looks] for first in range(0, len(during), looks)]
     return {
-        "times_s": [round(one.middle_s, 3) for one in during],
-        "cores": [_rounded(one.cores) for one in during],
-        "memory_mb": [_rounded(None if one.resident_bytes is None else one.resident_bytes / 1e6) for one in during],
-        "waiting": [_rounded(one.pending) for one in during],
-        "open": [_rounded(one.open) for one in during],
-        "answered": [_rounded(one.answered_per_second) for one in during],
-        "batch_rows": [_rounded(one.batch_rows) for one in during],
+        "times_s": [round((lot[0].begin_s + lot[-1].end_s) / 2, 3) for lot in points],
+        "cores": [_mean(one.cores for one in lot) for lot in points],
+        "memory_mb": [_mean(_mb(one.resident_bytes) for one in lot) for lot in points],
+        "waiting": [_mean(one.pending for one in lot) for lot in points],
+        "open": [_mean(one.open for one in lot) for lot in points],
+        "answered": [_mean(one.answered_per_second for one in lot) for lot in points],
+        "batch_rows": [_mean(one.batch_rows for one in lot) for lot in points],
         "stages_ms": _stages(during),
         "processes": max((sample.process.processes for sample in samples if sample.process is not None), default=0),
         "closed": closed_batches(samples),
@@ -51,6 +57,15 @@ def _stages(seen: Sequence[Interval]) -> dict[str, float | None]:
             counts[stage] = counts.get(stage, 0.0) + count
             sums_s[stage] = sums_s.get(stage, 0.0) + sum_s
     return {stage: _rounded(sums_s[stage] / count * 1e3) for stage, count in counts.items() if count}
+
+
+def _mb(size: int | None) -> float | None:
+    return None if size is None else size / 1e6
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return _rounded(sum(known) / len(known)) if known else None
 
 
 def _rounded(value: float | None) -> float | None:

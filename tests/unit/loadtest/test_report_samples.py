@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.report.exposition import ModelCounts, read_exposition
+from loadtest.report.exposition import Exposition, ModelCounts, ProcessCounts, read_exposition
 from loadtest.report.samples import (
-    ProcessCounts,
     Sample,
     closed_batches,
     failures,
@@ -15,7 +14,7 @@ from loadtest.report.samples import (
     read_samples,
 )
 from loadtest.report.server_side import on_run_clock, server_side
-from pasarela_server.observability.metrics import Metrics
+from pasarela_server.observability.metrics import Metrics, Now
 from pasarela_server.request import Timings
 from pasarela_server.scheduling.execution import Execution
 from tests.example_run import STARTED_AT
@@ -29,11 +28,11 @@ def exposition() -> str:
         outcome.timings = Timings(queue_ns=2_000_000, infer_ns=30_000_000, batch_size=2)
     with pytest.raises(ZeroDivisionError), metrics.request("garments", 1):
         raise ZeroDivisionError
-    return metrics.exposition([("garments", 1, 3)]).decode()
+    return metrics.exposition(Now(pending=[("garments", 1, 3)])).decode()
 
 
 def test_the_servers_own_text_is_understood() -> None:
-    counts = read_exposition(exposition())["garments/1"]
+    counts = read_exposition(exposition()).models["garments/1"]
     assert counts.pending == 3
     assert counts.answered == 1
     assert counts.failed == {"OTHER": 1}
@@ -48,7 +47,7 @@ def test_tritons_text_is_understood_as_far_as_it_goes() -> None:
         'nv_inference_count{model="resnet",version="3"} 12\n'
         'nv_gpu_utilization{gpu_uuid="GPU-1"} 0.5\n'
     )
-    assert read_exposition(text) == {"resnet/3": ModelCounts(rows=12)}
+    assert read_exposition(text) == Exposition({"resnet/3": ModelCounts(rows=12)}, None)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +59,17 @@ def test_tritons_text_is_understood_as_far_as_it_goes() -> None:
     ],
 )
 def test_what_is_not_told_is_nothing(text: str) -> None:
-    assert read_exposition(text) == {}
+    assert read_exposition(text) == Exposition({}, None)
+
+
+def test_a_server_tells_what_its_processes_use() -> None:
+    text = (
+        'pasarela_processes{process="main"} 1\npasarela_processes{process="front"} 2\n'
+        'pasarela_processes_cpu_seconds{process="main"} 3.5\npasarela_processes_cpu_seconds{process="front"} 1.5\n'
+        'pasarela_processes_resident_memory_bytes{process="main"} 2e8\n'
+        'pasarela_processes_resident_memory_bytes{process="front"} 1e8\n'
+    )
+    assert read_exposition(text) == Exposition({}, ProcessCounts(5.0, 300_000_000, 3))
 
 
 def test_a_line_without_a_model_is_no_servers() -> None:
@@ -88,12 +97,12 @@ def test_a_line_that_was_not_finished_is_left_out_and_a_broken_one_is_told(tmp_p
 def test_counters_become_what_happened_between_two_looks() -> None:
     before = Sample(
         10.0,
-        ProcessCounts(4.0, 100, 2, 9),
+        ProcessCounts(4.0, 100, 2),
         {"m/1": ModelCounts(answered=10, rows=20, batches=10, closed={"full": 10}, stages={"infer": (10, 0.5)})},
     )
     after = Sample(
         12.0,
-        ProcessCounts(7.0, 200, 2, 9),
+        ProcessCounts(7.0, 200, 2),
         {
             "m/1": ModelCounts(
                 answered=30, rows=80, batches=30, pending=2, open=5, closed={"full": 25, "delay": 5},
@@ -134,6 +143,14 @@ def test_the_servers_side_is_on_the_runs_clock_and_ends_with_it() -> None:
     assert found["processes"] == 3
 
 
+def test_a_long_run_has_no_more_points_than_can_be_told_apart() -> None:
+    found = server_side(on_run_clock(example_samples(3600), STARTED_AT), 3600.0)
+    assert found is not None
+    assert len(found["times_s"]) == len(found["cores"]) == 240
+    assert found["cores"][100] == pytest.approx(1.7, rel=0.5)
+    assert found["waiting"][100] == pytest.approx(1.0), "0, 1, 2, 0, 1, 2, …"
+
+
 def test_a_server_that_was_not_looked_at_has_no_side() -> None:
     assert server_side([], 10.0) is None
 
@@ -141,5 +158,5 @@ def test_a_server_that_was_not_looked_at_has_no_side() -> None:
 def test_executions_of_the_server_are_understood() -> None:
     metrics = Metrics()
     metrics.executed("raw", 1, Execution(4, 1_000, 2_000, 1_000, "full"))
-    counts = read_exposition(metrics.exposition().decode())["raw/1"]
+    counts = read_exposition(metrics.exposition().decode()).models["raw/1"]
     assert (counts.rows, counts.batches, counts.closed) == (4, 1, {"full": 1})

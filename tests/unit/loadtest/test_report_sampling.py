@@ -126,6 +126,16 @@ def test_a_process_is_still_seen_when_its_metrics_are_not() -> None:
         assert "could not be read" in sample.note
 
 
+def test_a_server_elsewhere_tells_of_its_processes_itself(server) -> None:
+    url = f"http://{server.metrics_address}/metrics"
+    afar, near = Look(None, url)(0.0).process, Look(server.process.pid, url)(0.0).process
+    assert afar is not None
+    assert near is not None
+    assert afar.processes == near.processes
+    assert afar.resident_bytes == pytest.approx(near.resident_bytes, rel=0.5)
+    assert near.cpu_s / 2 < afar.cpu_s < near.cpu_s * 2
+
+
 def test_a_page_that_holds_no_metrics_is_told() -> None:
     with metrics('nv_inference_count{gpu="1"} 12\n') as url:
         assert "no label `model`" in Look(None, url)(0.0).note
