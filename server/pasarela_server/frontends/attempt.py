@@ -18,8 +18,8 @@ from pasarela_server.frontends.asked import Asked
 from pasarela_server.frontends.facts import Facts
 from pasarela_server.frontends.failures import name_of
 from pasarela_server.frontends.link import Answer, Cancel, Done, Message, Submit
-from pasarela_server.frontends.memory import SharedMemory, describe, parse_layout
 from pasarela_server.frontends.timings import pack, unpack
+from pasarela_server.processes.memory import SharedMemory, describe, parse_layout
 from pasarela_server.request import Found, Timings
 from pasarela_server.scheduling.batch import BatchAnswer
 from pasarela_server.tensor import Array

@@ -16,7 +16,7 @@ from pasarela_server.frontends.attempt import Attempt, Outdated
 from pasarela_server.frontends.facts import Facts
 from pasarela_server.frontends.failures import name_of, named_error
 from pasarela_server.frontends.link import Answer, Failure, Known, Lookup, Message, Noted, Refused
-from pasarela_server.frontends.memory import SharedMemory
+from pasarela_server.processes.memory import SharedMemory
 from pasarela_server.rpc.version import parse_version
 
 _ENDED = "the server has ended; try another one, or again later"

@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from typing_extensions import override
 
-from pasarela_server.frontends.link import BrokenLink, Frames, Message, encode
+from pasarela_server.frontends.link import Frames, Message, encode
+from pasarela_server.processes.framing import BrokenLink
 
 _log = logging.getLogger("pasarela_server.frontends")
 

@@ -28,10 +28,10 @@ from pasarela_server.frontends.link import (
     Streams,
     Submit,
 )
-from pasarela_server.frontends.memory import SharedMemory, describe
 from pasarela_server.frontends.timings import pack, unpack
 from pasarela_server.observability.metrics import Metrics, Outcome
 from pasarela_server.observability.record import Caller
+from pasarela_server.processes.memory import SharedMemory, describe
 from pasarela_server.repository.pipeline import RawModel
 from pasarela_server.repository.servable import Servable
 from pasarela_server.rpc.models import Models

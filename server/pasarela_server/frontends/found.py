@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pasarela_server.frontends.link import BrokenLink
+from pasarela_server.processes.framing import BrokenLink
 from pasarela_server.request import Found
 
 _ITEM_BYTES = 4

@@ -20,10 +20,10 @@ from pasarela_server.frontends.back import Back
 from pasarela_server.frontends.channel import Channel
 from pasarela_server.frontends.images import FrontImageService
 from pasarela_server.frontends.link import CannotListen, Idle, LogChanged, Message, Quit, Ready, Stop, Streams
-from pasarela_server.frontends.memory import SharedMemory
 from pasarela_server.frontends.passthrough import PassThrough
 from pasarela_server.frontends.settings import FrontSettings
 from pasarela_server.observability.logging import LogSettings, apply_log_settings
+from pasarela_server.processes.memory import SharedMemory
 from pasarela_server.rpc.address import PortUnavailable
 from pasarela_server.rpc.callers import read_caller, untraced
 from pasarela_server.rpc.calls import OpenCalls

@@ -1,23 +1,10 @@
-"""What a front and the back tell each other: a few kinds of messages, in frames of bytes. Pure.
-
-A frame is the length of its body (uint32), its kind (uint8) and the body: the numbers of the message in the order of
-its fields, then each of its texts with its length (uint32) before it. Everything is little-endian.
-"""
+"""What a front and the back tell each other: a few kinds of messages, framed as `processes.framing` says. Pure."""
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator
-from typing import Any, NamedTuple, get_type_hints
+from typing import NamedTuple
 
-_HEADER = struct.Struct("<IB")
-_LENGTH = struct.Struct("<I")
-MOST_BYTES = 2**30
-"""Of one frame's body."""
-
-
-class BrokenLink(Exception):
-    """The bytes are no messages: the other side is of another make, or has gone mad."""
+from pasarela_server.processes.framing import FrameReader, Vocabulary
 
 
 class Ready(NamedTuple):
@@ -181,108 +168,39 @@ Message = (
 )
 
 # Of each kind, in the order of their numbers: the type, and the format of its numbers.
-_KINDS: tuple[tuple[Any, struct.Struct], ...] = tuple(
-    (kind, struct.Struct(f"<{numbers}"))
-    for kind, numbers in (
-        (Ready, "I"),
-        (CannotListen, ""),
-        (Idle, ""),
-        (Lookup, "IQ"),
-        (Submit, "IIQQIiQd"),
-        (Cancel, "I"),
-        (Done, "I"),
-        (Refused, "IQB"),
-        (Stop, ""),
-        (Quit, "d"),
-        (Known, "I"),
-        (Answer, "I"),
-        (Failure, "I"),
-        (Noted, "I"),
-        (Streams, "i"),
-        (LogChanged, ""),
-    )
+_KINDS: tuple[tuple[type[Message], str], ...] = (
+    (Ready, "I"),
+    (CannotListen, ""),
+    (Idle, ""),
+    (Lookup, "IQ"),
+    (Submit, "IIQQIiQd"),
+    (Cancel, "I"),
+    (Done, "I"),
+    (Refused, "IQB"),
+    (Stop, ""),
+    (Quit, "d"),
+    (Known, "I"),
+    (Answer, "I"),
+    (Failure, "I"),
+    (Noted, "I"),
+    (Streams, "i"),
+    (LogChanged, ""),
 )
-_NUMBER_OF = {kind: number for number, (kind, _) in enumerate(_KINDS)}
-_COUNTS = tuple(len(numbers.unpack(bytes(numbers.size))) for _, numbers in _KINDS)
-_BINARY = tuple(
-    frozenset(index for index, name in enumerate(kind._fields) if get_type_hints(kind)[name] is bytes)
-    for kind, _ in _KINDS
-)
+_VOCABULARY: Vocabulary[Message] = Vocabulary(_KINDS)
 
 
 def encode(message: Message) -> bytes:
-    """The frame of a message.
-
-    Raises:
-        ValueError: A field is beyond what its place holds.
-    """
-    number = _NUMBER_OF[type(message)]
-    fields: tuple[Any, ...] = message
-    count = _COUNTS[number]
-    try:
-        parts = [b"", _KINDS[number][1].pack(*fields[:count])]
-        for field in fields[count:]:
-            text = field.encode() if isinstance(field, str) else field
-            parts += (_LENGTH.pack(len(text)), text)
-    except struct.error as error:
-        raise ValueError(f"{type(message).__name__}: {error}") from error
-    size = sum(map(len, parts))
-    if size > MOST_BYTES:
-        raise ValueError(f"{type(message).__name__}: {size} bytes are more than a frame may have, {MOST_BYTES}")
-    parts[0] = _HEADER.pack(size, number)
-    return b"".join(parts)
+    """The frame of a message; raises ValueError if a field is beyond what its place holds."""
+    return _VOCABULARY.encode(message)
 
 
 def decode(number: int, body: bytes) -> Message:
-    """The message of a frame.
-
-    Raises:
-        BrokenLink: There is no such kind, or the body is none of it.
-    """
-    if number >= len(_KINDS):
-        raise BrokenLink(f"expected a kind of message below {len(_KINDS)}, got {number}")
-    kind, numbers = _KINDS[number]
-    try:
-        fields: list[Any] = list(numbers.unpack_from(body))
-        start = numbers.size
-        for index in range(_COUNTS[number], len(kind._fields)):
-            (length,) = _LENGTH.unpack_from(body, start)
-            start += _LENGTH.size
-            text = body[start : start + length]
-            if len(text) != length:
-                raise BrokenLink(f"{kind.__name__}: {kind._fields[index]} is cut short")
-            fields.append(text if index in _BINARY[number] else text.decode())
-            start += length
-    except (struct.error, UnicodeDecodeError) as error:
-        raise BrokenLink(f"{kind.__name__}: {error}") from error
-    if start != len(body):
-        raise BrokenLink(f"{kind.__name__}: {len(body) - start} bytes are left over")
-    message: Message = kind(*fields)
-    return message
+    """The message of a frame; raises BrokenLink if there is no such kind, or the body is none of it."""
+    return _VOCABULARY.decode(number, body)
 
 
-class Frames:
-    """Finds the frames in bytes that come in pieces of any size."""
+class Frames(FrameReader[Message]):
+    """Finds the frames of a front or the back in bytes that come in pieces of any size."""
 
     def __init__(self) -> None:
-        self._rest = b""
-
-    def feed(self, data: bytes) -> Iterator[Message]:
-        """The messages that are complete with these bytes; take them all before the next piece.
-
-        Raises:
-            BrokenLink: The bytes are no frames.
-        """
-        data = self._rest + data if self._rest else data
-        self._rest = b""
-        start = 0
-        while start + _HEADER.size <= len(data):
-            length, number = _HEADER.unpack_from(data, start)
-            if length > MOST_BYTES:
-                raise BrokenLink(f"expected a frame of at most {MOST_BYTES} bytes, got {length}")
-            body = start + _HEADER.size
-            if body + length > len(data):
-                break
-            yield decode(number, data[body : body + length])
-            start = body + length
-        self._rest = data[start:]
+        super().__init__(_VOCABULARY)

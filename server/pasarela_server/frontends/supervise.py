@@ -20,10 +20,10 @@ import grpc
 
 from pasarela_server.frontends.channel import Channel
 from pasarela_server.frontends.link import CannotListen, Idle, LogChanged, Message, Quit, Ready, Stop
-from pasarela_server.frontends.memory import SharedMemory
-from pasarela_server.frontends.restart import RestartDelay
 from pasarela_server.frontends.settings import VARIABLE, FrontSettings
 from pasarela_server.observability.logging import DEFAULT_SETTINGS, LogSettings
+from pasarela_server.processes.memory import SharedMemory
+from pasarela_server.processes.restart import RestartDelay
 from pasarela_server.rpc.address import hold_port
 from pasarela_server.security.settings import UNSECURED, SecuritySettings
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from pasarela_server.frontends.link import BrokenLink
+from pasarela_server.processes.framing import BrokenLink
 from pasarela_server.request import NO_TIMINGS, Timings
 
 _FIELDS = NO_TIMINGS._fields

@@ -21,8 +21,8 @@ from pasarela_server.frontends.back import Back
 from pasarela_server.frontends.desk import Desks
 from pasarela_server.frontends.images import FrontImageService
 from pasarela_server.frontends.link import Frames, encode
-from pasarela_server.frontends.memory import SharedMemory
 from pasarela_server.observability.metrics import Metrics
+from pasarela_server.processes.memory import SharedMemory
 from pasarela_server.repository.pipeline import DetectionPipeline, ImageLimits
 from pasarela_server.repository.servable import Handle
 from pasarela_server.request import Timings

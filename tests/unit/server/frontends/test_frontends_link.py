@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pasarela_server.frontends import link
-from pasarela_server.frontends.link import BrokenLink, Frames, Submit, decode, encode
+from pasarela_server.frontends.link import Frames, Submit, decode, encode
+from pasarela_server.processes.framing import BrokenLink
 
 NUMBERS = {"B": st.integers(0, 255), "I": st.integers(0, 2**32 - 1), "i": st.integers(-(2**31), 2**31 - 1), "Q": st.integers(0, 2**64 - 1), "d": st.floats(allow_nan=False)}  # fmt: skip
 
@@ -17,8 +18,7 @@ LETTERS = "az09 _-./\x00é世🧥"
 
 
 def messages_of(number):
-    kind, numbers = link._KINDS[number]
-    formats = numbers.format.removeprefix("<")
+    kind, formats = link._KINDS[number]
     hints = typing.get_type_hints(kind)
     texts = [
         st.binary(max_size=40) if hints[name] is bytes else st.text(LETTERS, max_size=20)

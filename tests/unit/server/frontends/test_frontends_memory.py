@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from pasarela_server.frontends.link import BrokenLink
-from pasarela_server.frontends.memory import SharedMemory, describe, parse_layout
+from pasarela_server.processes.framing import BrokenLink
+from pasarela_server.processes.memory import SharedMemory, describe, parse_layout
 
 SIZE = 4 * mmap.PAGESIZE
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pasarela_server.frontends.restart import RestartDelay
 from pasarela_server.frontends.settings import FrontSettings
 from pasarela_server.frontends.sizing import has_gpu, image_threads, suggested_count
+from pasarela_server.processes.restart import RestartDelay
 from pasarela_server.security.certificates import CertificateFiles
 from pasarela_server.security.settings import UNSECURED, SecuritySettings
 

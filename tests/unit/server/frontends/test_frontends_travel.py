@@ -12,9 +12,9 @@ from pasarela_server.detection.options import DetectOptions
 from pasarela_server.detection.yolo import Layout, YoloDetector
 from pasarela_server.frontends.facts import Facts, FactsBook
 from pasarela_server.frontends.failures import describe_failure, name_of, named_error
-from pasarela_server.frontends.link import BrokenLink
 from pasarela_server.frontends.timings import pack, unpack
 from pasarela_server.observability.metrics import failure_reason
+from pasarela_server.processes.framing import BrokenLink
 from pasarela_server.repository.pipeline import DetectionPipeline, ImageLimits
 from pasarela_server.request import Timings
 from pasarela_server.rpc.status import FailureTable

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pasarela_server.frontends.link import BrokenLink
+from pasarela_server.processes.framing import BrokenLink
 from pasarela_server.tensor import Array
 
 
