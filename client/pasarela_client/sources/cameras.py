@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 from pasarela_client.errors import SourceUnreadable
+
+_LOOK_US: Final = "1000000"
+"""For how long FFmpeg looks at what comes before it says what it is, at most: microseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +47,17 @@ def webcam(device: str, platform: str) -> Camera:
 
 
 def network(url: str) -> Camera:
-    """A camera or stream of another machine. RTSP goes through TCP where the camera lets it: no frame is torn."""
+    """A camera or stream of another machine.
+
+    RTSP goes through TCP where the camera lets it, so that no frame is torn. What came while FFmpeg found out what it
+    is, is thrown away: else the first seconds would come all at once, and stay behind.
+    """
     scheme = urlsplit(url).scheme
-    options = {"rtsp_flags": "prefer_tcp"} if scheme in {"rtsp", "rtsps"} else {}
-    return Camera(url, without_password(url), options=options, may_be_recording=scheme in {"http", "https"})
+    may_be_recording = scheme in {"http", "https"}
+    options = {} if may_be_recording else {"fflags": "nobuffer", "analyzeduration": _LOOK_US}
+    if scheme in {"rtsp", "rtsps"}:
+        options["rtsp_flags"] = "prefer_tcp"
+    return Camera(url, without_password(url), options=options, may_be_recording=may_be_recording)
 
 
 def without_password(url: str) -> str:

@@ -236,7 +236,7 @@ def test_what_is_piped_in(server: Any, clip: Path, tmp_path: Path) -> None:
 
 
 def test_a_camera(detect: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with playing(RtspCamera(big, [30, None])) as camera:
+    with playing(RtspCamera(big, [60, None])) as camera:
         assert detect(camera.url, "--max-frames", 50, "--save", tmp_path, "--json") == 0
     captured = capsys.readouterr()
     lines = lines_of(captured.out)

@@ -51,11 +51,11 @@ def test_rtsp_goes_through_its_own_connection_and_the_password_stays_out_of_name
 def test_a_camera_that_was_lost_comes_back(kind: Kind) -> None:
     told: list[str] = []
     with (
-        playing(kind(small, [20, None])) as camera,
-        open_source(camera.url, max_frames=40, notify=told.append) as source,
+        playing(kind(small, [90, None], fps=50)) as camera,
+        open_source(camera.url, max_frames=100, notify=told.append) as source,
     ):
         frames = list(source)
-    assert len(frames) == 40
+    assert len(frames) == 100
     assert camera.connections == 2
     assert ["connecting again" in told[0], "back after" in told[1]] == [True, True]
 
@@ -64,7 +64,7 @@ def test_a_camera_that_was_lost_comes_back(kind: Kind) -> None:
 def test_a_camera_that_stays_away_is_given_up(kind: Kind) -> None:
     told: list[str] = []
     with (
-        playing(kind(small, [20])) as camera,
+        playing(kind(small, [90], fps=50)) as camera,
         open_source(camera.url, reconnect_s=0.2, notify=told.append) as source,
         pytest.raises(SourceUnreadable, match=r"gone for .* s, given up") as raised,
     ):
@@ -84,7 +84,7 @@ def test_a_camera_that_is_not_there_is_told_at_once(kind: str) -> None:
 
 def test_closing_does_not_wait_for_a_camera_that_says_nothing() -> None:
     """The first connection gives frames and breaks, the second stays silent: whoever waits for frames is woken."""
-    with playing(RtspCamera(small, [20, 0])) as camera:
+    with playing(RtspCamera(small, [90, 0], fps=50)) as camera:
         source = open_source(camera.url)
         ended = threading.Event()
         silent = threading.Event()
@@ -107,7 +107,7 @@ def test_closing_does_not_wait_for_a_camera_that_says_nothing() -> None:
 
 @KINDS
 def test_a_camera_that_says_nothing_is_given_up(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(containers, "_TIMEOUTS_S", (10.0, 0.5))
+    monkeypatch.setattr(containers, "_TIMEOUTS_S", (1.0, 0.5))
     with (
         playing(kind(small, [0])) as camera,
         pytest.raises(SourceUnreadable, match="nothing came in the time allowed"),
