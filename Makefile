@@ -11,7 +11,7 @@ ARGS ?=
 ENGINE ?= $(or $(shell command -v docker),$(shell command -v podman),docker)
 PEERS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pasarela-peers
 
-.PHONY: help setup serve test lint format proto client-sync benchmark benchmark-peers compatibility conversion exports loadtest knee peers variants browser train docs fuzz image image-check up down clean
+.PHONY: help setup serve test lint format proto client-sync benchmark benchmark-peers compatibility conversion exports loadtest knee peers variants browser train docs fuzz image image-check up down monitoring-check clean
 
 help:  ## list these commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,7 @@ train: .venv/.dev  ## from nothing to a published model_repository/ (about half 
 
 docs: .venv/.dev  ## write the generated pages, check links, commands and examples
 	$(BIN)/python docs/generate.py
+	$(BIN)/python server/monitoring/grafana/build_dashboard.py
 	$(BIN)/pytest tests/docs $(ARGS)
 
 peers:  ## clients of others that do not fit into .venv: perf_analyzer, KServe (half a GB, outside the project)
@@ -110,6 +111,9 @@ up:  ## the server in a container with Prometheus and Grafana, for this machine'
 
 down:  ## stop what `make up` started
 	@COMPOSE_PROFILES=cpu,gpu $(ENGINE) compose down $(ARGS)
+
+monitoring-check: .venv/.dev  ## ask a real Prometheus for each panel of the dashboard, and try each alert (two minutes)
+	@server/monitoring/check.sh $(ARGS)
 
 clean:  ## remove .venv, caches, runs and reports (never model_repository/)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache runs loadtest/reports

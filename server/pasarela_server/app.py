@@ -35,7 +35,7 @@ from pasarela_server.repository.control import ControlMode
 from pasarela_server.repository.manager import ModelManager
 from pasarela_server.repository.poll import Poller
 from pasarela_server.repository.readiness import IndexEntry
-from pasarela_server.repository.servable import State
+from pasarela_server.repository.servable import UNLOADED, State
 from pasarela_server.rpc.address import PortUnavailable, authority
 from pasarela_server.rpc.callers import read_caller, untraced
 from pasarela_server.rpc.calls import OpenCalls
@@ -195,8 +195,11 @@ def _change_log(fronts: Fronts | None, settings: LogSettings) -> None:
 
 def _now(models: ModelManager, calls: OpenCalls) -> Now:
     """How the server is, for its metrics."""
-    index = models.index()
-    known = [(each.name, each.version, each.state is State.READY) for each in index if each.version is not None]
+    known = [
+        (each.name, each.version, each.state is State.READY)
+        for each in models.index()
+        if each.version is not None and each.state is not State.UNKNOWN and each.reason != UNLOADED
+    ]
     return Now(_ready(models, calls), known, models.waiting())
 
 
