@@ -27,6 +27,8 @@ def channel_options(connection: Connection) -> tuple[tuple[str, Any], ...]:
         options += [
             ("grpc.keepalive_time_ms", round(connection.keepalive_s * 1000)),
             ("grpc.keepalive_timeout_ms", _PING_TIMEOUT_MS),
+            # What counts in practice: gRPC keeps to this one, a minute by default, even where it is the longer.
+            ("grpc.http2.ping_timeout_ms", _PING_TIMEOUT_MS),
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.max_pings_without_data", 0),
         ]

@@ -46,7 +46,7 @@ class Connection:
     """Sent as `authorization: Bearer ...` with each call."""
     allow_insecure_token: bool = False
     """Whether the token may be sent where others can read it: to another machine, without TLS."""
-    keepalive_s: float | None = 30.0
+    keepalive_s: float | None = 15.0
     """How often an idle connection is pinged, so that one that died silently is noticed; None never pings."""
     connect_timeout_s: float = 5.0
     """Longest wait for a connection, TLS included, before the server counts as unreachable."""

@@ -87,11 +87,13 @@ def server_options(max_message_bytes: int, *, shares_port: bool = False) -> Sequ
         ("grpc.http2.lookahead_bytes", _WINDOW_BYTES),
         # Two servers on one port would share its connections by chance.
         ("grpc.so_reuseport", int(shares_port)),
-        # Clients may ping idle connections as often as Triton lets them.
+        # Clients may ping idle connections every ten seconds: half of that is left to pings that travel unevenly.
         ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+        ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
+        # gRPC keeps to this one, a minute by default, even where it is the longer.
+        ("grpc.http2.ping_timeout_ms", 20_000),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from grpc._cython import cygrpc
 
-from pasarela_client import Connection, InvalidRequest, Retry, Tls
+from pasarela_client import Connection, Detector, InvalidRequest, Retry, Tls
 from pasarela_client.addresses import Address, parse_address, parse_addresses
 from pasarela_client.channel_options import channel_options
 from pasarela_client.connection import Token
@@ -255,11 +257,26 @@ def test_a_file_without_a_token_is_refused_at_once(tmp_path: Path, content: str 
 
 
 def test_the_server_permits_our_pings() -> None:
-    ours, its = dict(channel_options(Connection())), dict(server_options(1))
-    assert ours["grpc.keepalive_time_ms"] > its["grpc.http2.min_recv_ping_interval_without_data_ms"]
+    its = dict(server_options(1))
     assert its["grpc.keepalive_permit_without_calls"]
-    shortest = dict(channel_options(Connection(keepalive_s=10.0)))
-    assert shortest["grpc.keepalive_time_ms"] >= its["grpc.http2.min_recv_ping_interval_without_data_ms"]
+    for connection in (Connection(), Connection(keepalive_s=10.0)):
+        ours = dict(channel_options(connection))
+        assert ours["grpc.keepalive_time_ms"] >= 2 * its["grpc.http2.min_ping_interval_without_data_ms"]
+
+
+def test_grpc_knows_every_option_that_it_is_given() -> None:
+    """It ignores those that it does not know, and its headers call some by other names than it reads."""
+    library = Path(cygrpc.__file__).read_bytes()
+    everything = Connection(tls=Tls(server_name="box"))
+    for name, _ in (*channel_options(everything), *server_options(1, shares_port=True)):
+        assert name.encode() in library, name
+
+
+def test_who_died_silently_is_noticed_while_a_call_has_time_left() -> None:
+    options = dict(channel_options(Connection()))
+    noticed_ms = options["grpc.keepalive_time_ms"] + options["grpc.http2.ping_timeout_ms"]
+    default_s = inspect.signature(Detector).parameters["timeout_s"].default
+    assert noticed_ms / 1000 < default_s
 
 
 def test_options_of_a_channel() -> None:
