@@ -1,14 +1,18 @@
-"""A real browser for pages that the project makes: what a person would see of them, and what would disturb that person."""
+"""A real browser for pages that the project makes: what a person would see of them, and what would disturb that person.
+
+`python -m tests.browser PAGE PICTURE` takes the picture of a page, for documents.
+"""
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -114,3 +118,22 @@ def opened(running: Browser, path: Path, *, width: int = 1280, scheme: Scheme = 
         yield look
     finally:
         context.close()
+
+
+def main() -> None:
+    """Takes a picture."""
+    parser = argparse.ArgumentParser(prog="python -m tests.browser", description="Takes the picture of a page.")
+    parser.add_argument("page", type=Path)
+    parser.add_argument("picture", type=Path)
+    parser.add_argument("--width", type=int, default=1100)
+    parser.add_argument("--height", type=int, default=0, help="0: all of the page")
+    parser.add_argument("--scheme", choices=get_args(Scheme), default="light")
+    told = parser.parse_args()
+    with browser() as running, opened(running, told.page.resolve(), width=told.width, scheme=told.scheme) as look:
+        if told.height:
+            look.page.set_viewport_size({"width": told.width, "height": told.height})
+        look.page.screenshot(path=told.picture, full_page=not told.height)
+
+
+if __name__ == "__main__":
+    main()

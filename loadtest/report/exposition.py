@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, Self
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -79,7 +79,8 @@ class ModelCounts:
     def from_json(cls, content: dict[str, Any]) -> Self:
         """What `to_json` gave."""
         stages = {name: (count, sum_s) for name, (count, sum_s) in content.get("stages", {}).items()}
-        return cls(**{**content, "stages": stages})
+        known = {entry.name: content[entry.name] for entry in fields(cls) if entry.name in content}
+        return cls(**{**known, "stages": stages})
 
 
 def read_exposition(text: str) -> Exposition:

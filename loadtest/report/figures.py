@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, Self
 
 import numpy as np
@@ -114,7 +114,11 @@ def figures_of(
         value = float((of & among).sum() / among.sum())
         with np.errstate(invalid="ignore"):
             again = (draws @ part) / (draws @ whole)
-        return Figure(name, estimate(value, again, windows, scale="difference"))
+        found = estimate(value, again, windows, scale="difference")
+        if found.error is not None:
+            # What was never seen may happen all the same: a share is known to one request at best.
+            found = replace(found, error=max(found.error, 1 / float(among.sum())))
+        return Figure(name, found)
 
     came = requests if arrived is None else arrived
     figures = [rate("served", came.done_s, came.answered)]

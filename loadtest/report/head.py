@@ -111,7 +111,11 @@ def tiles(document: Document) -> Iterator[Tile]:
 
 def tile_notes(document: Document) -> list[str]:
     """What the tiles need to be understood."""
-    notes = [one["explanation"] for one in document["findings"] if one["explanation"]]
+    notes = [
+        f"{_FINDINGS.get(one['name'], one['name'])}: {one['explanation'].rstrip('.')}."
+        for one in document["findings"]
+        if one["explanation"]
+    ]
     if len(document["steps"]) > 1:
         notes.append("The other figures are of all steps together; the steps stand below.")
     if "open" in document["loops"]:
@@ -142,6 +146,8 @@ def _change(change: Mapping[str, Any] | None) -> tuple[str, str]:
     if change is None:
         return "", ""
     amount = text.points(change["change"]) if change["unit"] == "share" else text.signed_percent(change["change"])
+    if change["low"] is None:
+        return f"{amount}, noise not known", "dim"
     if not change["marked"]:
         return f"{amount}, noise", "dim"
     word = {True: "better", False: "worse", None: "moved"}[change["better"]]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from loadtest.report.exposition import ModelCounts, ProcessCounts
+
+
+_OF_PROCESS: Final = tuple(entry.name for entry in fields(ProcessCounts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class Sample:
             models = content.get("models")
             return cls(
                 float(content["time_s"]),
-                None if process is None else ProcessCounts(**process),
+                None if process is None else ProcessCounts(**{name: process[name] for name in _OF_PROCESS}),
                 None if models is None else {name: ModelCounts.from_json(counts) for name, counts in models.items()},
                 str(content.get("note", "")),
             )

@@ -99,6 +99,14 @@ def test_a_percentile_with_too_few_beyond_it_has_no_noise() -> None:
     assert found["p99_ms"].error is None, "two of 200 lie beyond p99"
 
 
+def test_what_never_failed_may_fail_all_the_same() -> None:
+    steps = (step(20.0),)
+    well = Requests.of([record(second / 10) for second in range(200)])
+    failed = {one.name: one.estimate for one in figures_of(well, resampling_windows(steps))}["failed"]
+    assert failed.value == 0
+    assert failed.error == pytest.approx(1 / 200)
+
+
 def test_figures_come_in_the_order_of_the_page_and_survive_the_file() -> None:
     steps = steady()
     seen = intervals(on_run_clock(samples(33), STARTED_AT))

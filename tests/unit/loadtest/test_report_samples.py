@@ -84,6 +84,14 @@ def test_samples_survive_the_file(tmp_path: Path) -> None:
     assert read_samples(path) == seen
 
 
+def test_what_later_versions_write_more_is_passed_over() -> None:
+    line = (
+        '{"time_s": 1.0, "joules": 3, "process": {"cpu_s": 1.5, "resident_bytes": 7, "processes": 2, "threads": 9}, '
+        '"models": {"m/1": {"answered": 4, "cached": 2}}}'
+    )
+    assert Sample.from_line(line) == Sample(1.0, ProcessCounts(1.5, 7, 2), {"m/1": ModelCounts(answered=4)})
+
+
 def test_a_line_that_was_not_finished_is_left_out_and_a_broken_one_is_told(tmp_path: Path) -> None:
     path = tmp_path / "server.jsonl"
     whole = [sample.to_line() for sample in example_samples(2)]
