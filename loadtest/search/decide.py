@@ -80,7 +80,7 @@ def decide(settings: SearchSettings, judge: Judge, probes: Sequence[Probe]) -> T
     if not judged[last].clear and not exhausted:
         return Try(last, "unclear, once more")
     if low is None or high is None:
-        return _widen(settings, low, high, len(probes), by_rate)
+        return _widen(settings, low, high, len(probes), sorted(by_rate))
     if high <= low * (1 + settings.precision) * (1 + 1e-9):
         for end, rate in (("highest that holds", low), ("lowest that fails", high)):
             if len(by_rate[rate]) < min(_CONFIRMED, settings.repeats):
@@ -92,19 +92,28 @@ def decide(settings: SearchSettings, judge: Judge, probes: Sequence[Probe]) -> T
 
 
 def _widen(
-    settings: SearchSettings, low: float | None, high: float | None, tried: int, by_rate: dict[float, list[Probe]]
+    settings: SearchSettings, low: float | None, high: float | None, tried: int, rates: Sequence[float]
 ) -> Try | Found:
-    """The next rate beyond all that were tried, in strides that grow; the end if there is none beyond."""
-    stride = min(_FIRST_STRIDE ** (2 ** min(len(by_rate) - 1, 8)), _LONGEST_STRIDE)
+    """The next rate beyond all that were tried, in strides that grow; the end if there is none beyond.
+
+    A stride is the square of that before it. Where a second look at the end of a narrow bracket widens it again, the
+    strides are short ones at first.
+    """
     if low is not None:
         if low >= settings.highest:
             return Found(low, low, None, "too-high", tried)
-        return Try(_within(settings, low * stride), "upwards")
+        return Try(_within(settings, low * _stride(settings, [rate for rate in rates if rate <= low][-2:])), "upwards")
     if high is None:
         raise AssertionError("a rate either holds or not")
     if high <= settings.lowest:
         return Found(None, None, high, "too-low", tried)
-    return Try(_within(settings, high / stride), "downwards")
+    return Try(_within(settings, high / _stride(settings, [rate for rate in rates if rate >= high][:2])), "downwards")
+
+
+def _stride(settings: SearchSettings, last: Sequence[float]) -> float:
+    if len(last) < 2:
+        return _FIRST_STRIDE
+    return min(max((last[1] / last[0]) ** 2, 1 + settings.precision), _LONGEST_STRIDE)
 
 
 def _within(settings: SearchSettings, rate: float) -> float:

@@ -20,6 +20,9 @@ class SimulatedServer:
     service_s: float = 0.04
     jitter: float = 0.0
     """The service time is longer by chance, up to this part of it."""
+    stalls: float = 0.0
+    """The part of the requests during which the machine is taken by others, for `stall_s`."""
+    stall_s: float = 0.3
     queue: int | None = None
     """Requests that may wait; more are refused."""
     chance: Random = field(default_factory=lambda: Random(1))
@@ -27,7 +30,7 @@ class SimulatedServer:
     @property
     def capacity(self) -> float:
         """Requests per second."""
-        return self.instances / (self.service_s * (1 + self.jitter / 2))
+        return self.instances / (self.service_s * (1 + self.jitter / 2) + self.stalls * self.stall_s)
 
     def serve(self, dues_s: Iterable[float]) -> Iterator[RequestRecord]:
         """How each request fares, in order of their due times."""
@@ -41,7 +44,8 @@ class SimulatedServer:
                 continue
             begins_s = max(due_s, heapq.heappop(free))
             heapq.heappush(waiting, begins_s)
-            done_s = begins_s + self.service_s * (1 + self.jitter * self.chance.random())
+            stalled_s = self.stall_s if self.chance.random() < self.stalls else 0.0
+            done_s = begins_s + self.service_s * (1 + self.jitter * self.chance.random()) + stalled_s
             heapq.heappush(free, done_s)
             yield RequestRecord(0, "detect", "m", "open", due_s, "done", due_s, done_s)
 

@@ -3,6 +3,7 @@
 import functools
 import math
 from collections.abc import Callable, Sequence
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -51,8 +52,12 @@ GOOD, BAD, RATHER_GOOD, RATHER_BAD = 0, 500, 120, 180
         ([probe(20, GOOD), probe(20.5, BAD)], 20.0, "confirms the highest that holds"),
         # reason: a pause of the machine may have made it fail
         ([probe(20, GOOD), probe(20.5, BAD), probe(20, GOOD)], 20.5, "confirms the lowest that fails"),
-        # reason: the second look at the upper end says that it holds after all
-        ([probe(20, GOOD), probe(20.5, BAD), probe(20, GOOD), *[probe(20.5, GOOD)] * 5], 20.5 * 1.15**2, "upwards"),
+        # reason: the second look at the upper end says that it holds after all; the answer is not far
+        (
+            [probe(20, GOOD), probe(20.5, BAD), probe(20, GOOD), *[probe(20.5, GOOD)] * 5],
+            20.5 * (20.5 / 20) ** 2,
+            "upwards",
+        ),
     ],
 )
 def test_what_is_tried_next(probes: list[Probe], rate: float, why: str) -> None:
@@ -148,6 +153,15 @@ def test_the_knee_of_a_simulated_server_is_its_capacity(server: SimulatedServer,
     assert found.probes <= 20
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_machine_that_others_use_hides_the_knee_by_a_tenth_at_most(seed: int) -> None:
+    server = SimulatedServer(jitter=0.5, stalls=0.03, chance=Random(seed))
+    settings = SearchSettings(server.capacity * 0.95, 0.03, lowest=1.0)
+    found = search(server, settings, keeps_up(0.02), lambda rate, n: server.probe(rate, 10, "even", n))
+    assert found.rate == pytest.approx(server.capacity, rel=0.1)
+    assert found.probes <= 30
+
+
 @functools.cache
 def true_rate(limit_s: float) -> float:
     """The rate at which 99 % keep the limit, by simulations of hours."""
@@ -199,6 +213,7 @@ def test_tries_at_one_rate_are_judged_together() -> None:
         (0.0, 0.001, 0, True, True),  # reason: the latency stands still
         (0.05, 0.001, 0, False, True),  # reason: five per cent more comes than goes
         (0.019, 0.01, 0, True, False),  # reason: below the limit by less than the error
+        (0.025, 0.01, 0, True, False),  # reason: above it by less than the error: nothing shows that it is overload
         (0.0, math.inf, 0, True, False),  # reason: too few answers to tell a slope
         (0.0, 0.001, 50, False, True),  # reason: a bounded queue refuses instead of growing
     ],
