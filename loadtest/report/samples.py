@@ -11,7 +11,6 @@ from typing import Any, Final, Self
 
 from loadtest.report.exposition import ModelCounts, ProcessCounts
 
-
 _OF_PROCESS: Final = tuple(entry.name for entry in fields(ProcessCounts))
 
 
