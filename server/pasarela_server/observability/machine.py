@@ -20,6 +20,7 @@ PROC: Final = Path("/proc")
 _LEAST_S = 0.5
 """Between two looks at the processor's times: over less, they say nothing."""
 _KIB = 1024
+_KINDS: Final = {"pasarela_server.frontends": "front", "pasarela_server.backends.isolation": "instance"}
 _UTIME, _RSS = 11, 21
 """Places in /proc/<pid>/stat behind the command's name."""
 
@@ -65,8 +66,7 @@ def process_kind(command: str) -> str:
     """
     words = command.split("\0")
     module = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
-    package = module.removeprefix("pasarela_server.").partition(".")[0] if module.startswith("pasarela_server.") else ""
-    return {"frontends": "front", "": "other"}.get(package, package)
+    return _KINDS.get(module, "other")
 
 
 class Machine(Collector):

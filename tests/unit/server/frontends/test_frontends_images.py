@@ -17,11 +17,14 @@ from pasarela_server.detection.letterbox import Letterbox
 from pasarela_server.detection.options import DetectOptions
 from pasarela_server.detection.yolo import Layout, YoloDetector
 from pasarela_server.errors import BackendFailure, InvalidRequest, ModelNotFound, QueueFull, ServerStopping
+from pasarela_server.frontends import found
 from pasarela_server.frontends.back import Back
 from pasarela_server.frontends.desk import Desks
 from pasarela_server.frontends.images import FrontImageService
-from pasarela_server.frontends.link import Frames, encode
+from pasarela_server.frontends.link import Frames, Streams, encode
 from pasarela_server.observability.metrics import Metrics
+from pasarela_server.observability.record import Caller
+from pasarela_server.processes.framing import BrokenLink
 from pasarela_server.processes.memory import SharedMemory
 from pasarela_server.repository.pipeline import DetectionPipeline, ImageLimits
 from pasarela_server.repository.servable import Handle
@@ -167,6 +170,58 @@ async def test_an_image_is_answered(looped):
     assert list(reply.detections.boxes) == [12, 12, 20, 20]
     assert (reply.id, reply.model_version, reply.timings.infer_ns, reply.timings.close_reason) == ("r", "3", 7, "full")
     await looped.check_idle(1, 0)
+
+
+async def test_what_was_found_is_counted_by_the_back(looped):
+    for score in (0.9, 0.6):
+        asking = looped.ask()
+        _, future = await looped.raw.submitted.get()
+        answered(future, output(1, score=score))
+        await asking
+    await looped.settle()
+    text = looped.metrics.exposition().decode()
+    assert 'pasarela_detections{class="shirt",model="m",version="3"} 2.0' in text
+    assert 'pasarela_detection_confidence_bucket{le="0.65",model="m",version="3"} 1.0' in text
+
+
+async def test_who_called_is_told_to_the_back(looped):
+    told = []
+    looped.metrics.listen(told.append)
+    caller = Caller("pasarela.v1.DetectionService/Detect", "00-1-2-01", "vendor=1")
+    asking = asyncio.create_task(
+        looped.service.answer(pb.DetectRequest(model_name="m", image={"encoded": JPEG}), None, caller)
+    )
+    _, future = await looped.raw.submitted.get()
+    answered(future, output(1))
+    await asking
+    with pytest.raises(InvalidRequest):
+        await looped.service.answer(pb.DetectRequest(model_name="m", image={"encoded": b"text"}), None, caller)
+    await looped.settle()
+    assert [(record.caller, record.error) for record in told] == [(caller, None), (caller, InvalidRequest)]
+
+
+async def test_the_streams_of_a_front_that_has_gone_are_no_longer_open(looped):
+    for difference in (1, 1, -1):
+        looped.desk.received(Streams(difference, "s/Stream"))
+    open_ones = 'pasarela_open_streams{method="s/Stream"} '
+    assert f"{open_ones}1.0" in looped.metrics.exposition().decode()
+    looped.desk.lost()
+    assert f"{open_ones}0.0" in looped.metrics.exposition().decode()
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        pytest.param(b"1234567", id="half a score"),  # reason: bytes are missing
+        pytest.param(
+            np.int32([1]).tobytes() + np.float32([0.5]).tobytes(), id="a class too high"
+        ),  # reason: of another model
+        pytest.param(np.int32([-1]).tobytes() + np.float32([0.5]).tobytes(), id="a class below 0"),  # reason: nonsense
+    ],
+)
+def test_what_cannot_have_been_found_is_refused(packed):
+    with pytest.raises(BrokenLink):
+        found.unpack(packed, ("shirt",))
 
 
 async def test_an_output_that_is_larger_than_its_place_comes_all_the_same_and_has_a_place_the_next_time(looped):

@@ -1,11 +1,19 @@
 """The look of the log."""
 
+import json
 import logging
 import re
 
 import pytest
 
-from pasarela_server.observability.logging import LogControl, LogFormat, LogSettings, configure_logging
+from pasarela_server.observability.logging import (
+    LogControl,
+    LogFormat,
+    LogSettings,
+    configure_logging,
+    fields,
+    log_settings,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -79,3 +87,68 @@ def test_a_control_changes_nothing_by_itself_and_leaves_other_handlers_alone():
     assert root.handlers == before
     LogControl().change(LogSettings(info=False))
     assert root.handlers == before
+
+
+def written_as_json(capsys, log):
+    configure_logging(LogSettings(format=LogFormat.JSON, verbose_level=1))
+    log(logging.getLogger("pasarela_server.rpc"))
+    return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+def test_an_event_is_a_json_object(capsys):
+    (line,) = written_as_json(
+        capsys, lambda log: log.warning("model %s", "m\nn", extra=fields(model="m", stages_ms={"infer": 1.5}))
+    )
+    moment = line.pop("time")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", moment)
+    assert line == {
+        "level": "WARNING",
+        "logger": "pasarela_server.rpc",
+        "message": "model m\nn",
+        "model": "m",
+        "stages_ms": {"infer": 1.5},
+    }
+
+
+def test_an_exception_is_a_field(capsys):
+    def fail(log):
+        try:
+            {}["bug"]
+        except KeyError:
+            log.exception("it failed")
+
+    (line,) = written_as_json(capsys, fail)
+    assert line["exception"].endswith("KeyError: 'bug'")
+
+
+def test_a_value_that_json_has_not_is_a_text(capsys):
+    (line,) = written_as_json(capsys, lambda log: log.info("x", extra=fields(when=complex(1))))
+    assert line["when"] == "(1+0j)"
+
+
+@pytest.mark.parametrize("log_format", [LogFormat.DEFAULT, LogFormat.ISO8601])
+def test_what_a_client_writes_cannot_begin_another_line(capsys, log_format):
+    configure_logging(LogSettings(format=log_format))
+    logging.getLogger("pasarela_server").info("request '%s'", "r\n2026-01-01 ERROR all is lost\x1b[2J\u2028é")
+    (line,) = capsys.readouterr().err.split("\n")[:-1]
+    assert line.endswith(r"request 'r\n2026-01-01 ERROR all is lost\x1b[2J\u2028é'")
+
+
+@pytest.mark.parametrize(
+    "settings", [LogSettings(), LogSettings(info=False, verbose_level=2, format=LogFormat.JSON)], ids=["usual", "other"]
+)
+def test_settings_travel_between_processes(settings):
+    assert LogSettings.from_text(settings.to_text()) == settings
+
+
+@pytest.mark.parametrize(
+    ("name", "log_format"),
+    [
+        ("default", LogFormat.DEFAULT),
+        ("text", LogFormat.DEFAULT),
+        ("iso8601", LogFormat.ISO8601),
+        ("json", LogFormat.JSON),
+    ],
+)
+def test_a_format_has_the_name_of_its_flag(name, log_format):
+    assert log_settings(1, name) == LogSettings(verbose_level=1, format=log_format)

@@ -4,12 +4,13 @@ import asyncio
 import re
 import threading
 
+import numpy as np
 import pytest
 
 from pasarela_server.errors import BackendFailure, DeadlineExpired, InvalidRequest, QueueFull, RequestCancelled
 from pasarela_server.observability.metrics import Metrics, Now, failure_reason
 from pasarela_server.observability.record import RequestRecord
-from pasarela_server.request import Timings
+from pasarela_server.request import Found, Timings
 from pasarela_server.scheduling.execution import Execution
 
 
@@ -227,3 +228,52 @@ def test_when_the_certificate_expires_is_asked_at_every_scrape():
     assert b"\npasarela_certificate_expires_timestamp_seconds 1.8e+09\n" in metrics.exposition()
     expires_s = 1.9e9
     assert b"\npasarela_certificate_expires_timestamp_seconds 1.9e+09\n" in metrics.exposition()
+
+
+def test_what_is_found_is_counted_by_class_and_by_confidence():
+    metrics = Metrics()
+    for scores in ([0.9, 0.3], []):
+        with metrics.request("m", 1) as outcome:
+            outcome.found = Found(("shirt", "hat"), np.int32([0, 1][: len(scores)]), np.float32(scores))
+    with pytest.raises(QueueFull), metrics.request("m", 1) as outcome:
+        outcome.found = Found(("shirt", "hat"), np.int32([0]), np.float32([1]))
+        raise QueueFull("x")
+
+    found = samples(metrics)
+    assert found['pasarela_detections{class="shirt",model="m",version="1"}'] == 1
+    assert found['pasarela_detections{class="hat",model="m",version="1"}'] == 1
+    assert found['pasarela_detection_confidence_bucket{le="0.3",model="m",version="1"}'] == 1
+    assert found['pasarela_detection_confidence_count{model="m",version="1"}'] == 2
+    assert found['pasarela_detection_confidence_sum{model="m",version="1"}'] == pytest.approx(1.2)
+    assert b"# TYPE pasarela_detections counter" in metrics.exposition()
+
+
+def test_a_model_that_detects_nothing_has_no_confidence():
+    metrics = Metrics()
+    with metrics.request("m", 1):
+        pass
+    assert not [name for name in samples(metrics) if name.startswith("pasarela_detection")]
+
+
+def test_how_the_server_is_now():
+    metrics = Metrics()
+    metrics.build(version="1.2", python="3.11")
+    metrics.stream_changed("s/Stream", 1)
+    metrics.stream_changed("s/Stream", 1)
+    metrics.stream_changed("s/Stream", -1)
+    text = metrics.exposition(Now(ready=True, versions=[("m", 1, True), ("m", 2, False)])).decode()
+    for line in (
+        "pasarela_ready 1.0",
+        'pasarela_model_ready{model="m",version="1"} 1.0',
+        'pasarela_model_ready{model="m",version="2"} 0.0',
+        'pasarela_build_info{python="3.11",version="1.2"} 1.0',
+        'pasarela_open_streams{method="s/Stream"} 1.0',
+    ):
+        assert f"\n{line}\n" in text
+    later = metrics.exposition(Now(ready=False, versions=[("m", 1, True)])).decode()
+    assert "\npasarela_ready 0.0\n" in later
+    assert 'pasarela_model_ready{model="m",version="2"}' not in later, "it is unloaded"
+
+
+def test_the_process_is_shown():
+    assert samples(Metrics())["process_resident_memory_bytes"] > 1_000_000

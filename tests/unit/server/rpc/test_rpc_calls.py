@@ -37,3 +37,17 @@ async def test_stopping_refuses_new_requests_and_keeps_open_ones():
             raise AssertionError("admitted")
         assert calls.stopping
         assert len(calls) == 1
+
+
+def test_streams_are_counted_while_they_are_open():
+    told = []
+    calls = OpenCalls(lambda method, difference: told.append((method, difference)))
+    with calls.streaming("s/Stream"):
+        assert (len(calls), told) == (1, [("s/Stream", 1)])
+    with pytest.raises(KeyError), calls.streaming("s/Other"):
+        raise KeyError
+    assert (len(calls), told) == (0, [("s/Stream", 1), ("s/Stream", -1), ("s/Other", 1), ("s/Other", -1)])
+    calls.stop()
+    with pytest.raises(ServerStopping), calls.streaming("s/Stream"):
+        pass
+    assert len(told) == 4
