@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import queue
 import threading
+import weakref
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, TypeVar, cast
 
@@ -146,8 +148,10 @@ async def off_loop(function: Callable[..., T], *arguments: object) -> T:
 class Condition:
     """A lock, and a place to wait for a change of what it guards."""
 
-    def __init__(self) -> None:
-        self._condition = asyncio.Condition()
+    def __init__(self, sharing: Condition | None = None) -> None:
+        """A new lock, or another place to wait under a lock that is there."""
+        self._lock: asyncio.Lock = asyncio.Lock() if sharing is None else sharing._lock  # noqa: SLF001 - it is one of us
+        self._condition = asyncio.Condition(self._lock)
 
     async def __aenter__(self) -> None:
         await self._condition.acquire()
@@ -216,34 +220,45 @@ class _AtHand(AsyncIterator[T]):
 
 
 class _OnThread(AsyncIterator[T]):
-    """A blocking iterator, asked on daemon threads so that one that never answers keeps no process from ending."""
+    """A blocking iterator on a daemon thread of its own: one that never answers keeps no process from ending.
+
+    The thread ends when the iterator has been dropped and the items have answered.
+    """
 
     def __init__(self, items: Iterator[T]) -> None:
         self._items = items
+        self._asked: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
+        self._begun = False
+        weakref.finalize(self, self._asked.put, None)
 
     async def __anext__(self) -> T:
+        if not self._begun:
+            self._begun = True
+            threading.Thread(target=_give, args=(self._items, self._asked), name="pasarela-frames", daemon=True).start()
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[object] = loop.create_future()
-
-        def ask() -> None:
-            try:
-                item = next(self._items, _END)
-            except BaseException as error:  # noqa: BLE001 - whatever the iterable raises belongs to who asked
-                tell(_fail, answer, error)
-            else:
-                tell(_answer, answer, item)
-
-        def tell(function: Callable[..., None], *arguments: object) -> None:
-            try:
-                loop.call_soon_threadsafe(function, *arguments)
-            except RuntimeError:
-                return  # the loop is closed: nobody waits any more
-
-        threading.Thread(target=ask, name="pasarela-frames", daemon=True).start()
+        self._asked.put((loop, answer))
         item = await answer
         if item is _END:
             raise StopAsyncIteration
         return cast("T", item)
+
+
+_Asked = tuple[asyncio.AbstractEventLoop, "asyncio.Future[object]"]
+
+
+def _give(items: Iterator[object], asked: queue.SimpleQueue[_Asked | None]) -> None:
+    while (who := asked.get()) is not None:
+        loop, answer = who
+        function: Callable[..., None] = _answer
+        given: object
+        try:
+            given = next(items, _END)
+        except BaseException as error:  # noqa: BLE001 - whatever the iterable raises belongs to who asked
+            function, given = _fail, error
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(function, answer, given)
+        del who, answer, given  # nothing is kept alive while nobody asks
 
 
 def _answer(future: asyncio.Future[object], item: object) -> None:

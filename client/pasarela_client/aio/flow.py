@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, TypeVar
 
-from pasarela_client.aio.concurrency import AnyIterable, Condition, Task, iterate
+from pasarela_client.aio.concurrency import AnyIterable, Task, iterate
 from pasarela_client.aio.endpoints import AsyncEndpoints
+from pasarela_client.aio.meeting import AsyncMeeting
 from pasarela_client.aio.stream_calls import AsyncStreamCalls
 from pasarela_client.frame import Frame, as_frame
 from pasarela_client.images import ImageSource
@@ -48,26 +49,28 @@ class AsyncFlow:
         self._requests = requests
         self._frames: AsyncIterator[Frame | ImageSource] | None = iterate(frames)
         self._window = Window(rules, clock=clock, chance=chance, model=requests.model, stream_id=stream_id)
-        self._changed = Condition()
+        self._meeting = AsyncMeeting()
         self._scope = Scope()
         outage = Outage(rules.reconnect_s, clock, chance)
         self._calls = AsyncStreamCalls(
-            self._window, self._changed, self._scope, outage, rules, requests, endpoints, stream_id
+            self._window, self._meeting, self._scope, outage, rules, requests, endpoints, stream_id
         )
         self._tasks: list[Task] = []
 
     def look(self, function: Callable[[Window], T]) -> T:
         """What the function says of the window."""
-        return self._changed.look(lambda: function(self._window))
+        return self._meeting.results.look(lambda: function(self._window))
 
     async def next_result(self) -> FrameResult | None:
         """The next result, None at the end; raises what ended the stream."""
-        async with self._changed:
+        async with self._meeting:
             self._start()
             while (result := self._window.take()) is None and not self._window.is_over:
                 self._calls.give_up_if_silent()
-                await self._changed.wait(None if self._calls.is_giving_up else self._window.changes_in_s)
-            self._changed.notify_all()
+                await self._meeting.results.wait(None if self._calls.is_giving_up else self._window.changes_in_s)
+            self._meeting.room.notify_all()
+            if self._window.waiting:
+                self._meeting.work.notify_all()
             error = self._window.take_error() if result is None else None
         if result is not None:
             return result
@@ -79,16 +82,16 @@ class AsyncFlow:
     async def leave(self) -> None:
         """Ends everything; harmless when it is over."""
         self._scope.give_up()
-        async with self._changed:
+        async with self._meeting:
             self._frames = None
             self._window.abandon()
-            self._changed.notify_all()
+            self._meeting.notify_all()
         await self._say_farewell()
 
     def abandon(self) -> None:
         """Ends everything without waiting, from any thread: nobody holds the stream any more."""
         self._scope.give_up()
-        self._changed.wake()
+        self._meeting.wake()
         for task in self._tasks:
             task.cancel()
 
@@ -112,26 +115,29 @@ class AsyncFlow:
             ]
 
     async def _pull(self, frames: AsyncIterator[Frame | ImageSource]) -> None:
-        error: BaseException | None = None
         try:
             while await self._has_room():
                 frame = as_frame(await anext(frames), self._requests.channels)
-                async with self._changed:
+                async with self._meeting:
                     self._window.add(frame)
-                    self._changed.notify_all()
+                    self._meeting.work.notify_all()
                 del frame
         except StopAsyncIteration:
-            pass
+            await self._end_of_source(None)
         except BaseException as raised:  # noqa: BLE001 - whatever the source raises belongs to who takes the results
-            error = raised
-        async with self._changed:
-            self._window.end(error)
-            self._changed.notify_all()
+            await self._end_of_source(raised)
+        else:
+            await self._end_of_source(None)
+
+    async def _end_of_source(self, error: BaseException | None) -> None:
+        async with self._meeting:
+            self._window.end(None if self._scope.over else error)
+            self._meeting.notify_all()
 
     async def _has_room(self) -> bool:
-        async with self._changed:
+        async with self._meeting:
             while not self._window.has_room():
                 if self._scope.over or self._window.has_ended:
                     return False
-                await self._changed.wait()
+                await self._meeting.room.wait()
             return not self._scope.over

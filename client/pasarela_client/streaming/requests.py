@@ -22,6 +22,10 @@ class StreamRequests:
     channels: Channels
     """Of arrays that are no `Frame`."""
 
+    def is_at_hand(self, sending: Sending) -> bool:
+        """Whether `encode` has nothing to read and little to copy."""
+        return isinstance(sending.frame.image, bytes | bytearray | memoryview)
+
     def encode(self, sending: Sending, request_id: str) -> pb.StreamDetectRequest:
         """The request for one frame.
 

@@ -98,6 +98,11 @@ class Window:
         return len(self._debt)
 
     @property
+    def waiting(self) -> int:
+        """Frames that wait to be sent."""
+        return len(self._waiting)
+
+    @property
     def held(self) -> int:
         """Frames whose images are kept here."""
         return len(self._entries)
@@ -328,8 +333,11 @@ class Window:
 
     @property
     def changes_in_s(self) -> float | None:
-        """When at the latest `take` or `is_silent` may tell something new by themselves; None for never."""
-        waits = []
+        """When at the latest `take` or `is_silent` may tell something new by themselves; None for never.
+
+        What is pulled or sent after this was asked brings nothing forward, so it need not be asked again then.
+        """
+        waits = [limit_s for limit_s in (self._rules.timeout_s, self._rules.deadline_s) if limit_s is not None]
         if self._rules.timeout_s is not None and self._debt:
             waits.append(self._rules.timeout_s - self._debt.silence_s)
         due = self._entries.get(self._next)

@@ -83,9 +83,11 @@ def off_loop(function: Callable[..., T], *arguments: object) -> T:
 class Condition:
     """A lock, and a place to wait for a change of what it guards."""
 
-    def __init__(self) -> None:
+    def __init__(self, sharing: Condition | None = None) -> None:
+        """A new lock, or another place to wait under a lock that is there."""
         # Reentrant, because garbage collection may call `wake` on a thread that holds the lock.
-        self._condition = threading.Condition(threading.RLock())
+        self._lock: Any = threading.RLock() if sharing is None else sharing._lock  # noqa: SLF001 - it is one of us
+        self._condition = threading.Condition(self._lock)
 
     def __enter__(self) -> None:
         self._condition.acquire()

@@ -19,8 +19,9 @@ from pasarela_client.streaming.requests import StreamRequests
 from pasarela_client.streaming.results import FrameResult
 from pasarela_client.streaming.rules import StreamRules
 from pasarela_client.streaming.window import Window
-from pasarela_client.sync.concurrency import AnyIterable, Condition, Task, iterate
+from pasarela_client.sync.concurrency import AnyIterable, Task, iterate
 from pasarela_client.sync.endpoints import Endpoints
+from pasarela_client.sync.meeting import Meeting
 from pasarela_client.sync.stream_calls import StreamCalls
 
 FAREWELL_S: Final = 1.0
@@ -49,26 +50,28 @@ class Flow:
         self._requests = requests
         self._frames: Iterator[Frame | ImageSource] | None = iterate(frames)
         self._window = Window(rules, clock=clock, chance=chance, model=requests.model, stream_id=stream_id)
-        self._changed = Condition()
+        self._meeting = Meeting()
         self._scope = Scope()
         outage = Outage(rules.reconnect_s, clock, chance)
         self._calls = StreamCalls(
-            self._window, self._changed, self._scope, outage, rules, requests, endpoints, stream_id
+            self._window, self._meeting, self._scope, outage, rules, requests, endpoints, stream_id
         )
         self._tasks: list[Task] = []
 
     def look(self, function: Callable[[Window], T]) -> T:
         """What the function says of the window."""
-        return self._changed.look(lambda: function(self._window))
+        return self._meeting.results.look(lambda: function(self._window))
 
     def next_result(self) -> FrameResult | None:
         """The next result, None at the end; raises what ended the stream."""
-        with self._changed:
+        with self._meeting:
             self._start()
             while (result := self._window.take()) is None and not self._window.is_over:
                 self._calls.give_up_if_silent()
-                self._changed.wait(None if self._calls.is_giving_up else self._window.changes_in_s)
-            self._changed.notify_all()
+                self._meeting.results.wait(None if self._calls.is_giving_up else self._window.changes_in_s)
+            self._meeting.room.notify_all()
+            if self._window.waiting:
+                self._meeting.work.notify_all()
             error = self._window.take_error() if result is None else None
         if result is not None:
             return result
@@ -80,16 +83,16 @@ class Flow:
     def leave(self) -> None:
         """Ends everything; harmless when it is over."""
         self._scope.give_up()
-        with self._changed:
+        with self._meeting:
             self._frames = None
             self._window.abandon()
-            self._changed.notify_all()
+            self._meeting.notify_all()
         self._say_farewell()
 
     def abandon(self) -> None:
         """Ends everything without waiting, from any thread: nobody holds the stream any more."""
         self._scope.give_up()
-        self._changed.wake()
+        self._meeting.wake()
         for task in self._tasks:
             task.cancel()
 
@@ -113,26 +116,29 @@ class Flow:
             ]
 
     def _pull(self, frames: Iterator[Frame | ImageSource]) -> None:
-        error: BaseException | None = None
         try:
             while self._has_room():
                 frame = as_frame(next(frames), self._requests.channels)
-                with self._changed:
+                with self._meeting:
                     self._window.add(frame)
-                    self._changed.notify_all()
+                    self._meeting.work.notify_all()
                 del frame
         except StopIteration:
-            pass
+            self._end_of_source(None)
         except BaseException as raised:  # noqa: BLE001 - whatever the source raises belongs to who takes the results
-            error = raised
-        with self._changed:
-            self._window.end(error)
-            self._changed.notify_all()
+            self._end_of_source(raised)
+        else:
+            self._end_of_source(None)
+
+    def _end_of_source(self, error: BaseException | None) -> None:
+        with self._meeting:
+            self._window.end(None if self._scope.over else error)
+            self._meeting.notify_all()
 
     def _has_room(self) -> bool:
-        with self._changed:
+        with self._meeting:
             while not self._window.has_room():
                 if self._scope.over or self._window.has_ended:
                     return False
-                self._changed.wait()
+                self._meeting.room.wait()
             return not self._scope.over

@@ -19,6 +19,7 @@ from pasarela_client.errors import (
     ServerFailure,
     ServerUnreachable,
 )
+from pasarela_client.frame import Frame
 from pasarela_client.health import CHECK, encode_check, is_serving
 from pasarela_client.scope import Scope
 from pasarela_client.streaming.outage import Outage, passes
@@ -26,8 +27,9 @@ from pasarela_client.streaming.requests import StreamRequests
 from pasarela_client.streaming.results import FrameResult, lost
 from pasarela_client.streaming.rules import StreamRules
 from pasarela_client.streaming.window import Window
-from pasarela_client.sync.concurrency import Condition, StreamCall, ask_service, off_loop
+from pasarela_client.sync.concurrency import StreamCall, ask_service, off_loop
 from pasarela_client.sync.endpoints import Endpoint, Endpoints
+from pasarela_client.sync.meeting import Meeting
 from pasarela_client.tracing import CallSpan, begin_span, current_trace
 from pasarela_proto import detection_pb2 as pb
 
@@ -44,7 +46,7 @@ class StreamCalls:
     def __init__(
         self,
         window: Window,
-        changed: Condition,
+        meeting: Meeting,
         scope: Scope,
         outage: Outage,
         rules: StreamRules,
@@ -55,8 +57,8 @@ class StreamCalls:
         """Takes its part in a stream.
 
         Args:
-            window: Touched inside `changed` only.
-            changed: Notified of every change of the window.
+            window: Touched inside the meeting only.
+            meeting: Of those who carry out this stream.
             scope: Holds the calls; when it is over, so is the stream.
             outage: Of this stream.
             rules: Of this stream.
@@ -65,7 +67,7 @@ class StreamCalls:
             stream_id: How the stream is called, for errors.
         """
         self._window = window
-        self._changed = changed
+        self._meeting = meeting
         self._scope = scope
         self._outage = outage
         self._rules = rules
@@ -78,11 +80,11 @@ class StreamCalls:
 
     @property
     def is_giving_up(self) -> bool:
-        """Whether a call was cancelled for its silence and has not ended yet. Ask inside `changed`."""
+        """Whether a call was cancelled for its silence and has not ended yet. Ask inside the meeting."""
         return self._silent
 
     def give_up_if_silent(self) -> None:
-        """Cancels a call whose answers are overdue. For callers inside `changed`."""
+        """Cancels a call whose answers are overdue. For callers inside the meeting."""
         if self._call is not None and self._window.is_silent:
             self._silent = True
             self._call.cancel()
@@ -91,19 +93,21 @@ class StreamCalls:
     def next_request(self, call: int) -> pb.StreamDetectRequest | None:
         """The next request of a call; waits for it. None at the end of the call."""
         while True:
-            with self._changed:
+            with self._meeting:
                 while self._scope.over or (sending := self._window.send(call)) is None:
                     if self._scope.over or not self._window.may_send_more(call):
                         return None
-                    self._changed.wait(self._window.pause_s)
-                self._changed.notify_all()
+                    self._meeting.work.wait(self._window.pause_s)
+            request_id = self._window.request_id(sending.index)
             try:
-                return off_loop(self._requests.encode, sending, self._window.request_id(sending.index))
+                if self._requests.is_at_hand(sending):
+                    return self._requests.encode(sending, request_id)
+                return off_loop(self._requests.encode, sending, request_id)
             except PasarelaError as error:
                 error.model = error.model or self._requests.model
-                with self._changed:
+                with self._meeting:
                     self._window.refuse(sending, error)
-                    self._changed.notify_all()
+                    self._meeting.notify_all()
 
     def run(self, call: int) -> None:
         """Reads answers until the stream is over, and tells the window why if that is before its time.
@@ -119,10 +123,10 @@ class StreamCalls:
             error = ServerFailure(f"the stream broke: {type(raised).__name__}: {raised}", model=self._requests.model)
             error.__cause__ = raised
         if error is not None:
-            with self._changed:
+            with self._meeting:
                 if not self._scope.over:
                     self._window.fail(error, at_once=not self._outage.reached)
-                self._changed.notify_all()
+                self._meeting.notify_all()
 
     def _answers_of_all(self, call: int) -> PasarelaError | None:
         """Reads the answers of one call after the other; returns what ended the stream before its time."""
@@ -130,7 +134,7 @@ class StreamCalls:
         tried = {endpoint.index}
         while True:
             error = self._answers_of(endpoint, call)
-            with self._changed:
+            with self._meeting:
                 if self._scope.over or (error is None and self._window.is_answered):
                     return None
                 if error is None and self._window.needs_another_call:
@@ -143,17 +147,18 @@ class StreamCalls:
             if nobody_there and len(tried) < len(self._endpoints):
                 endpoint = self._pick(tried)
                 tried.add(endpoint.index)
-                with self._changed:
+                with self._meeting:
                     self._window.take_back()
                     call = self._window.begin_call()
+                    self._meeting.notify_all()
                 continue
             found = self._find_again(error)
             if not isinstance(found, Endpoint):
                 return found
             endpoint = found
-            with self._changed:
+            with self._meeting:
                 call = self._window.begin_call()
-                self._changed.notify_all()
+                self._meeting.notify_all()
 
     def _answers_of(self, endpoint: Endpoint[Any], number: int) -> PasarelaError | None:
         """Reads the answers of one call; returns what broke it, None if the server ended it."""
@@ -175,7 +180,7 @@ class StreamCalls:
         metadata = self._endpoints.metadata(span.metadata)
         call = StreamCall(endpoint.service.StreamDetect, Requests(self, number), metadata=metadata)
         self._scope.hold(call)
-        with self._changed:
+        with self._meeting:
             self._call, self._silent = call, False
         answered = False
         try:
@@ -195,37 +200,39 @@ class StreamCalls:
 
     def _was_silent(self) -> bool:
         """Whether the call that is over was cancelled because the server owed an answer for too long."""
-        with self._changed:
+        with self._meeting:
             self._call, silent, self._silent = None, self._silent, False
         return silent
 
     def _take_answer(self, response: pb.StreamDetectResponse, endpoint: Endpoint[Any]) -> None:
         index = response.frame_index
-        with self._changed:
+        with self._meeting:
             awaited = self._window.awaited(index)
-        result: FrameResult | None = None
-        if awaited is not None:
-            frame, sent_s = awaited
-            result = decode_frame(
-                response,
-                frame,
-                url=endpoint.url,
-                model=self._requests.model,
-                request_id=self._window.request_id(index),
-                begun_ns=round(sent_s * 1e9),
-            )
-        with self._changed:
-            self._window.answer(index, result)
+            self._window.answer(index, None if awaited is None else self._decode(response, *awaited, endpoint.url))
             self._outage.answered()
-            self._changed.notify_all()
+            self._meeting.results.notify_all()
+            if self._window.waiting:
+                self._meeting.work.notify_all()
+            if self._window.has_room():
+                self._meeting.room.notify_all()
+
+    def _decode(self, response: pb.StreamDetectResponse, frame: Frame, sent_s: float, url: str) -> FrameResult:
+        return decode_frame(
+            response,
+            frame,
+            url=url,
+            model=self._requests.model,
+            request_id=self._window.request_id(response.frame_index),
+            begun_ns=round(sent_s * 1e9),
+        )
 
     def _find_again(self, error: PasarelaError) -> Endpoint[Any] | PasarelaError | None:
         """A server that the stream can go on at; what ends the stream if there is none, None if it was left."""
-        with self._changed:
+        with self._meeting:
             pause_s = self._outage.next_try_s() if passes(error) else None
             if pause_s is not None:
                 self._window.break_call(error)
-                self._changed.notify_all()
+                self._meeting.notify_all()
         while pause_s is not None:
             self._pause(pause_s)
             if self._scope.over:
@@ -240,9 +247,9 @@ class StreamCalls:
 
     def _pause(self, seconds: float) -> None:
         until_s = time.monotonic() + seconds
-        with self._changed:
+        with self._meeting:
             while not self._scope.over and (left_s := until_s - time.monotonic()) > 0:
-                self._changed.wait(left_s)
+                self._meeting.work.wait(left_s)
 
     def _why_unready(self, endpoint: Endpoint[Any]) -> PasarelaError | None:
         """Why frames sent there now would be lost; None if they would not, or if the server does not tell."""

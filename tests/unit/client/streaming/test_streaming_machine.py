@@ -60,7 +60,7 @@ class Frames(RuleBasedStateMachine):
     def answer(self, data: st.DataObject, error: Any) -> None:
         index = data.draw(st.sampled_from(sorted(self.owed)))
         del self.owed[index]
-        self.window.answer(index, done(index) if error is None else FrameError(index, error))
+        self.window.answer(index, done(index) if error is None else FrameError(index, error, str(index)))
 
     @rule(index=st.integers(0, 30))
     def answer_what_is_not_owed(self, index: int) -> None:
