@@ -23,6 +23,7 @@
     │   └── CertificateRefused   no secure connection: one side does not trust the other's certificate
     └── ServerFailure         the server failed, or answered what it must not
         ├── BackendFailure    the framework raised during inference
+        │   └── OutOfMemory   the server's memory, or its GPU's, ran out for this request
         └── LoadFailed        a model that was to be loaded cannot be
 
 Beside the tree stand `MissingExtra`, an `ImportError`: an optional package is not installed; and `ExportFailed`, an
@@ -136,6 +137,10 @@ class BackendFailure(ServerFailure):
     """The framework raised during inference."""
 
 
+class OutOfMemory(BackendFailure):
+    """Memory ran out on the server for this request."""
+
+
 class LoadFailed(ServerFailure):
     """A model that was to be loaded cannot be."""
 
@@ -188,6 +193,7 @@ BY_KIND: Final[dict[str, type[PasarelaError]]] = {
         ServerStopping,
         Unsupported,
         BackendFailure,
+        OutOfMemory,
         LoadFailed,
     )
 }

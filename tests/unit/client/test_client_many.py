@@ -130,7 +130,7 @@ def test_as_many_are_under_way_as_was_said(either_client: Any, server: Any, serv
 def test_a_full_queue_is_asked_again_by_fewer_until_all_is_done(
     either_client: Any, server: Any, service: Any, make_answer: Any
 ) -> None:
-    """Two places in the queue: all images are answered, and most requests are not turned away."""
+    """Two places in the queue: all images are answered in the end."""
     lock = threading.Lock()
     now = refused = 0
 
