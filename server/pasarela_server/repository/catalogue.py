@@ -38,10 +38,12 @@ class Model:
 class Catalogue:
     """Holds the models. Readers take what is there; writers replace one model at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, complete: bool = True) -> None:
         self._models: Mapping[str, Model] = {}
         self._writing = threading.Lock()
         self._stopping = threading.Event()
+        self.complete = complete
+        """False while a server starts: a model that is not here may only not have had its turn yet."""
 
     def get(self, name: str) -> Model | None:
         """The model of that name."""
@@ -134,7 +136,7 @@ class Catalogue:
     def identity(self, name: str) -> str:
         """A text that changes when other versions, or other contents of them, answer for a model."""
         slots = self._models.get(name, Model()).slots.values()
-        return ", ".join(f"{slot.number}: {slot.content}" for slot in slots if slot.status.state is State.READY)
+        return ", ".join(f"{slot.number}: {slot.content}" for slot in slots if slot.in_service)
 
     def standings(self) -> tuple[ModelStanding, ...]:
         """What readiness is decided by, of each model."""
@@ -176,6 +178,8 @@ class Catalogue:
     def _model(self, name: str) -> Model:
         model = self._models.get(name)
         if model is None:
+            if not self.complete:
+                raise ModelUnavailable(f"the server is starting, and does not know yet whether it has a model {name!r}")
             raise ModelNotFound(f"there is no model {name!r}; there are {', '.join(sorted(self._models)) or 'none'}")
         return model
 
@@ -216,6 +220,8 @@ def _acquire_highest(name: str, model: Model) -> Handle:
             return slot.acquire()
         except ModelUnavailable as error:
             refusals.append(error)
+    if model.problem is not None and model.problem.state is State.LOADING:
+        raise ModelUnavailable(f"model {name!r} is not ready: {model.problem.reason}")
     raise NoVersionReady(
         f"model {name!r} has no version that is ready: {_why_none(model)}",
         backend_missing=any(slot.status.backend_missing for slot in model.slots.values()),

@@ -35,6 +35,7 @@ from pasarela_server.scheduling.cores import CoreBudget
 
 _LOG = logging.getLogger("pasarela_server.repository")
 _NEVER_LOADED = Status(State.UNKNOWN)
+_TO_COME = Status(State.LOADING, "the server is starting, and has not come to it yet")
 _MISSING = Status(State.UNAVAILABLE, "it should be loaded at the start, and is not in the repository")
 
 
@@ -92,7 +93,7 @@ class ModelManager:
         self._options = options
         self._budget = None if options.busy_cores is None else CoreBudget(options.busy_cores)
         self._observer = observer
-        self._catalogue = Catalogue()
+        self._catalogue = Catalogue(complete=False)
         self._room = threading.BoundedSemaphore(options.load_threads)
         """Taken by each version while it is loaded."""
         settle_s = options.settle_s if options.control is ControlMode.POLL else 0.0
@@ -121,7 +122,11 @@ class ModelManager:
         """
         found = scan(self._root, allow_empty=self._options.allow_empty or self._explicit)
         wanted = self._choose(found) if self._explicit else found
-        self._bring_up(self._first_look(wanted), starting=True)
+        looks = self._first_look(wanted)
+        for look in looks:
+            self._catalogue.change(look.name, lambda model: replace(model, problem=_TO_COME, promised=True))
+        self._catalogue.complete = True
+        self._bring_up(looks, starting=True)
         self._loaded = True
         for name in self._catalogue.names():
             self._on_change(name)

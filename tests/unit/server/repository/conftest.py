@@ -74,9 +74,11 @@ class FakeLoader:
     )
     errors: dict[str, Exception] = field(default_factory=dict)
     backends: list[FakeBackend] = field(default_factory=list)
+    on_load: Callable[[], None] = field(default=lambda: None)
 
     def load(self, artefact: Path, options: BackendOptions) -> FakeBackend:
         kind = artefact.read_text()
+        self.on_load()
         if kind in self.errors:
             raise self.errors[kind]
         backend = FakeBackend(*self.networks[kind], options)

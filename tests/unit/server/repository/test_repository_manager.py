@@ -47,6 +47,27 @@ def test_a_whole_repository_is_loaded(repository: Any) -> None:
     assert {"a", "b", "c"} <= set(repository.changes)
 
 
+def test_while_it_starts_no_model_is_unknown(repository: Any) -> None:
+    """A client that came early would take its name for wrong, and give up."""
+    manager = repository.add("b", "detector").add("c", config=OVER.format("b")).manager(load=False)
+    with pytest.raises(ModelUnavailable, match=r"starting.*'c'"):
+        manager.acquire("c")
+    seen: list[tuple[dict[tuple[str, int | None], str], str]] = []
+
+    def look() -> None:
+        with pytest.raises(ModelUnavailable) as refused:
+            manager.acquire("c")
+        seen.append((states(manager), str(refused.value)))
+
+    repository.loader.on_load = look
+    manager.load_all()
+    ((during, told),) = seen
+    assert during == {("b", 1): "LOADING", ("c", None): "LOADING"}
+    assert told == "model 'c' is not ready: the server is starting, and has not come to it yet"
+    with pytest.raises(ModelNotFound, match="there is no model 'd'"):
+        manager.acquire("d")
+
+
 def test_the_log_says_in_a_line_what_was_decided(repository: Any, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "pasarela_server.repository")
 
