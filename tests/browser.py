@@ -20,7 +20,7 @@ Scheme = Literal["light", "dark"]
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
-_CONTRASTS = """() => {
+_CONTRASTS = """(least) => {
   const parts = (text) => {
     const found = text.match(/^rgba?\\(([^)]+)\\)$/);
     return found ? found[1].split(',').map(Number) : null;
@@ -51,7 +51,7 @@ _CONTRASTS = """() => {
     const [a, b] = [luminance(ink), luminance(ground(element))].sort((x, y) => y - x);
     const contrast = (a + 0.05) / (b + 0.05);
     const pixels = parseFloat(style.fontSize);
-    if (contrast < 4.5 || pixels < 11) poor.push(`${words.slice(0, 40)}: contrast ${contrast.toFixed(2)}, ${pixels} px`);
+    if (contrast < 4.5 || pixels < least) poor.push(`${words.slice(0, 40)}: contrast ${contrast.toFixed(2)}, ${pixels} px`);
   }
   return poor;
 }"""
@@ -94,9 +94,9 @@ class Look:
         """Of all that there is, in pixels: more than the window's has to be scrolled sideways."""
         return int(self.page.evaluate("document.documentElement.scrollWidth"))
 
-    def hard_to_read(self) -> list[str]:
+    def hard_to_read(self, least_px: float = 11) -> list[str]:
         """Words that are too small, or too near the colour behind them (WCAG's 4.5 to 1)."""
-        return list(self.page.evaluate(_CONTRASTS))
+        return list(self.page.evaluate(_CONTRASTS, least_px))
 
 
 @contextmanager

@@ -20,6 +20,8 @@ _FINDINGS: Final = {
     "ratio": "Ratio",
 }
 _LEAST_NOISE: Final = 0.001
+_IDLE: Final = 0.2
+"""Cores that others may keep busy before a run."""
 _LOOPS: Final = {"open": "open loop", "closed": "closed loop"}
 
 
@@ -60,6 +62,9 @@ def banners(document: Document) -> Iterator[Banner]:
     if not document["requests"]["counted"]:
         yield Banner("bad", "✕ Nothing was measured.", "No request was due after the warm-up.")
     yield from _of_generator(document["generator"])
+    busy = document["conditions"].get("busy_before")
+    if isinstance(busy, int | float) and busy > _IDLE:
+        yield Banner("warn", "⚠ The machine was not idle.", f"Something else kept {busy:g} cores busy before the run.")
     server = document["server"]
     if server is not None and any("not looked at after" in note for note in server["notes"]):
         yield Banner("bad", "✕ The server went away during the run:", server["notes"][-1])

@@ -129,16 +129,28 @@ def test_every_part_that_scrolls_can_be_reached_with_the_tab_key(chromium: Brows
         assert sum(one.startswith("wide") for one in reached) == wide > 3
 
 
+A4_PX = 688
+"""What lies between the margins of a page of A4, in pixels of 1/96 inch."""
+
+
 def test_it_prints_on_white_whatever_the_screen_is(chromium: Browser, pages: dict[str, Path], tmp_path: Path) -> None:
     with opened(chromium, pages["compared"], scheme="dark") as look:
         look.page.emulate_media(media="print")
+        look.page.set_viewport_size({"width": A4_PX, "height": 900})
         assert look.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-        assert look.hard_to_read() == []
+        assert (
+            look.page.evaluate(
+                "[...document.querySelectorAll('.wide')].filter((one) => one.scrollWidth > one.clientWidth + 1).length"
+            )
+            == 0
+        ), "paper cannot be scrolled"
+        assert look.hard_to_read(least_px=7) == [], "paper is looked at from nearer"
         look.page.pdf(path=tmp_path / "page.pdf")
         assert look.troubles == []
     assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF")
 
 
+@pytest.mark.timeout(300)  # it may have to start the server that all tests share, and measure the generator's limit
 def test_a_load_test_leaves_a_report_that_can_be_read(server, chromium: Browser, tmp_path: Path) -> None:
     """The command as a person types it, short, and what it left."""
     command = [sys.executable, "loadtest/run.py", "smoke", "--duration", "3s", "--set", "load.warm_up=0s"]

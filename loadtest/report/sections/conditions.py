@@ -45,6 +45,7 @@ def conditions_section(document: Document) -> Section:
     """The machine, the software and the scenario."""
     told = {**document["conditions"]}
     packages = told.pop("packages", {})
+    told.pop("generator", None)  # what benchmarks send tensors with; load tests are sent by Locust
     rows = [row(key.replace("_", " "), _plain(value)) for key, value in told.items() if value not in (None, "", [])]
     rows += [row(name, str(version)) for name, version in packages.items()]
     rows.append(row("warm-up, left out", text.duration(document["warm_up_s"])))

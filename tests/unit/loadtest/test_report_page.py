@@ -102,6 +102,11 @@ def test_what_a_run_says_cannot_break_out_of_the_page() -> None:
             {"objectives": met_and_missed()}, "1 of 2 objectives missed: failed 1.2%, wanted <= 0.1%", id="missed"
         ),
         pytest.param({"cut_short": True, "ended_s": 20.0}, "Cut short. The run was stopped after 20 s", id="cut short"),
+        pytest.param(
+            {"conditions": {"busy_before": 1.5}},
+            "The machine was not idle. Something else kept 1.5 cores busy before the run.",
+            id="not alone",
+        ),
         pytest.param({"overrun": 7}, "7 requests were due and never sent", id="the generator could not follow"),
     ],
 )
