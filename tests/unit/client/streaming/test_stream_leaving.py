@@ -202,7 +202,7 @@ def test_ctrl_c_ends_the_program(open_port: OpenPort, program: str) -> None:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGINT)
         try:
-            _, told = process.communicate(timeout=PATIENCE_S)
+            _, told = process.communicate(timeout=3 * PATIENCE_S)
         finally:
             process.kill()
     assert process.returncode == -signal.SIGINT
