@@ -174,12 +174,12 @@ class Run:
             raise result.error
         lost_before = self._tally.lost
         self._tally.add(result, has_deadline=self._arguments.deadline is not None)
+        self._screen.advance(self._tally.trouble)  # before the result, under which the bar is drawn anew
         if isinstance(result, Detections):
             self._print(result, self._save(result, image, outputs))
         else:
             self._tell(result, again=self._tally.lost > lost_before > 0)
         outputs.add(result)
-        self._screen.advance(self._tally.trouble)
 
     def _save(self, found: Detections, image: ImageSource | None, outputs: Outputs) -> Path | None:
         try:
