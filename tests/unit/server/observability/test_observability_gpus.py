@@ -1,4 +1,4 @@
-"""GPUs as their driver tells of them; with one of NVIDIA at hand, docs/observing.md says what was seen."""
+"""GPUs as their driver tells of them, by a driver's double: its functions are those of the real library."""
 
 import sys
 from types import SimpleNamespace
@@ -30,6 +30,12 @@ def library(*, power=True, count=2):
         nvmlDeviceGetPowerManagementLimit=lambda gpu: 300_000,
         nvmlDeviceGetTotalEnergyConsumption=lambda gpu: 5_000,
     )
+
+
+def test_the_double_has_the_functions_of_the_library():
+    import pynvml
+
+    assert all(callable(getattr(pynvml, name)) for name in vars(library()))
 
 
 def shown(gpus):
