@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pasarela_server.observability.logging import fields
 from pasarela_server.observability.record import RequestRecord
 from pasarela_server.observability.stage_times import STAGES
+from pasarela_server.observability.trace_context import parse_trace_context
 from pasarela_server.request import Timings
 
 _log = logging.getLogger("pasarela_server.requests")
@@ -36,6 +37,7 @@ class RequestLog:
         status = "OK" if record.error is None else self._status(record.error)
         total_ms = (timings.total_ns or record.duration_ns) / 1e6
         stages_ms = _stages_ms(timings)
+        trace = parse_trace_context(record.caller.traceparent) if record.caller.traceparent else None
         _log.debug(
             "request '%s' of %s version %d: %s, %.1f ms%s",
             record.request_id,
@@ -56,6 +58,7 @@ class RequestLog:
                 instance=timings.instance,
                 duration_ms=round(total_ms, 3),
                 stages_ms=stages_ms,
+                **({} if trace is None else {"trace_id": f"{trace.trace_id:032x}"}),
             ),
         )
 

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from pasarela_server.errors import QueueFull
-from pasarela_server.observability.record import RequestRecord
+from pasarela_server.observability.record import Caller, RequestRecord
 from pasarela_server.observability.request_log import RequestLog
 from pasarela_server.request import NO_TIMINGS, Timings
 
@@ -56,6 +56,12 @@ def test_a_failure_is_told_with_its_status_and_its_kind(log, caplog):
 def test_a_request_that_travelled_in_no_batch_says_nothing_of_one(log, caplog):
     log.request(record(timings=Timings(total_ns=1_000_000)))
     assert caplog.records[0].getMessage().endswith(": OK, 1.0 ms")
+
+
+def test_the_trace_of_its_caller_is_named(log, caplog):
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    log.request(record()._replace(caller=Caller("s/M", f"00-{trace}-00f067aa0ba902b7-01")))
+    assert caplog.records[0].fields["trace_id"] == trace
 
 
 def test_without_verbosity_nothing_is_written(caplog):
