@@ -35,6 +35,8 @@ _LEAD_NEXT_S: Final = 0.2
 _LOOK_S: Final = 0.25
 _AWAY_S: Final = 5.0
 """How long the last records of those who send may take."""
+_ANSWERS_S: Final = 3.0
+"""How long requests under way may take when a run is cut short."""
 _ALL_AT_ONCE: Final = 100.0
 """Users a second; Locust advises against more."""
 
@@ -193,6 +195,14 @@ class Conductor:
             self._stop.wait(_LOOK_S / 5)
             self._show()
 
+    def _wait_for_answers(self, last: int) -> None:
+        """A run that is cut short is no reason to count what is under way as lost; for a while."""
+        until_s = self._clock.now() + _ANSWERS_S
+        while self._clock.now() < until_s:
+            if all(self._collector.quiet.get(share, -1) >= last for share in self._present()):
+                return
+            gevent.sleep(_LOOK_S / 5)
+
     def _present(self) -> list[int]:
         """The shares of those who are still there."""
         clients = getattr(self._runner, "clients", None)
@@ -226,6 +236,8 @@ class Conductor:
         self._concluded = True
         self._tell(FINISH, {})
         ended_s = self._clock.now()
+        if self._placed:
+            self._wait_for_answers(self._placed[-1].index)
         self._tell(END, {})
         until = time.monotonic() + _AWAY_S
         while time.monotonic() < until and not set(self._present()) <= self._collector.ended:

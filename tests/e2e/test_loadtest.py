@@ -226,6 +226,7 @@ def test_ctrl_c_ends_the_run_and_leaves_what_was_measured(tiny: Path, tmp_path: 
     assert facts.cut_short
     assert facts.ended_s < 60
     assert records
+    assert {record.outcome for record in records} == {"done"}, "what was under way was still answered"
     assert (folder / "report.html").exists()
     assert "stopped" in (folder / "server.log").read_text()
 
