@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from pasarela_server.config.command_line import parse_command_line
 from pasarela_server.errors import InvalidModel
-from pasarela_server.observability.logging import configure_logging, log_settings
+from pasarela_server.observability.logging import configure_logging, log_settings, log_uncaught
 from pasarela_server.rpc.address import PortUnavailable, require_port
 
 
@@ -37,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return run_command(arguments, os.environ)
     config = parse_command_line(arguments, os.environ)
     configure_logging(log_settings(config.log_verbose, config.log_format))
+    log_uncaught()
     try:
         require_port(config.grpc_address, config.grpc_port, "--grpc-port")
         if config.allow_metrics:

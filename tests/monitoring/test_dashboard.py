@@ -113,3 +113,14 @@ def test_it_is_where_grafana_looks_for_it_and_asks_the_source_that_is_there():
     assert used == variables.keys() - {"datasource"}
     scraped = yaml.safe_load((MONITORING / "prometheus.yml").read_text())["scrape_configs"]
     assert [job["job_name"] for job in scraped] == ["pasarela"], "alerts name that job"
+
+
+def test_panels_and_alerts_ask_for_metrics_that_the_page_explains():
+    """What stands there is there, says tests/docs/test_observing_page.py."""
+    page = (MONITORING.parents[1] / "docs" / "observing.md").read_text()
+    explained = set(re.findall(r"`((?:nv|pasarela|process)_\w+)`", page))
+    rules = yaml.safe_load((MONITORING / "alerts.yml").read_text())["groups"][0]["rules"]
+    queries = [rule["expr"] for rule in rules] + [each["expr"] for panel in PANELS for each in panel["targets"]]
+    asked = {name for query in queries for name in re.findall(r"\b(?:nv|pasarela|process)_\w+", query)}
+    parts = re.compile(r"_(bucket|sum|count)$")
+    assert {name for name in asked if name not in explained and parts.sub("", name) not in explained} == set()

@@ -8,7 +8,7 @@ import sys
 
 from pasarela_server.frontends.front import run
 from pasarela_server.frontends.settings import VARIABLE, FrontSettings
-from pasarela_server.observability.logging import LogSettings, configure_logging
+from pasarela_server.observability.logging import LogSettings, configure_logging, log_uncaught
 
 
 def main() -> int:
@@ -22,6 +22,7 @@ def main() -> int:
         sys.stderr.write("this is a part of pasarela-server: start that, with --frontends\n")
         return 2
     configure_logging(LogSettings.from_text(settings.log))
+    log_uncaught()
     return run(settings)
 
 

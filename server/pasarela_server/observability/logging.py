@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import Enum
+from types import TracebackType
 from typing import Any, Final
 
 from typing_extensions import override
+
+_log = logging.getLogger("pasarela_server")
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _FIELDS: Final = "fields"
@@ -123,6 +128,11 @@ class ServerLogHandler(logging.StreamHandler):  # type: ignore[type-arg]  # the 
         self._settings = settings
         self.setFormatter(_JsonFormatter() if settings.format is LogFormat.JSON else _TextFormatter(settings.format))
 
+    @property
+    def is_json(self) -> bool:
+        """Whether lines are objects now."""
+        return self._settings.format is LogFormat.JSON
+
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether a record is written."""
         settings = self._settings
@@ -139,6 +149,34 @@ def configure_logging(settings: LogSettings = LogSettings()) -> None:
     root.handlers[:] = [ServerLogHandler(settings)]
     root.setLevel(logging.WARNING)
     apply_log_settings(settings)
+
+
+def log_uncaught() -> None:
+    """Has the log tell what Python would write to stderr in its own form; called once, by the process's entry point.
+
+    That is an exception that nobody caught, on any thread, and warnings. gRPC's own core cannot be told to write
+    objects: where lines are objects it is silent, unless GRPC_VERBOSITY says otherwise.
+    """
+    handlers = logging.getLogger().handlers
+    if any(isinstance(each, ServerLogHandler) and each.is_json for each in handlers):
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    logging.captureWarnings(True)
+    threading.excepthook = _thread_ended
+    sys.excepthook = _process_ended
+
+
+def _thread_ended(ended: threading.ExceptHookArgs) -> None:
+    if ended.exc_value is None or isinstance(ended.exc_value, SystemExit):
+        return
+    name = "" if ended.thread is None else ended.thread.name
+    _log.critical("thread '%s' ended unexpectedly", name, exc_info=ended.exc_value, extra=fields(thread=name))
+
+
+def _process_ended(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if isinstance(error, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+        return
+    _log.critical("the process ends unexpectedly", exc_info=error)
 
 
 def apply_log_settings(settings: LogSettings) -> None:

@@ -2,7 +2,10 @@
 
 import json
 import logging
+import os
 import re
+import sys
+import threading
 
 import pytest
 
@@ -13,6 +16,7 @@ from pasarela_server.observability.logging import (
     configure_logging,
     fields,
     log_settings,
+    log_uncaught,
 )
 
 
@@ -152,3 +156,33 @@ def test_settings_travel_between_processes(settings):
 )
 def test_a_format_has_the_name_of_its_flag(name, log_format):
     assert log_settings(1, name) == LogSettings(verbose_level=1, format=log_format)
+
+
+@pytest.fixture
+def hooks_as_they_were(monkeypatch):
+    for module in (sys, threading):
+        monkeypatch.setattr(module, "excepthook", module.excepthook)
+    monkeypatch.delenv("GRPC_VERBOSITY", raising=False)
+    yield
+    logging.captureWarnings(False)
+
+
+@pytest.mark.parametrize(("log_format", "silenced"), [(LogFormat.JSON, "NONE"), (LogFormat.DEFAULT, None)])
+def test_what_nobody_caught_is_an_event(capsys, hooks_as_they_were, log_format, silenced):
+    configure_logging(LogSettings(format=log_format))
+    log_uncaught()
+    thread = threading.Thread(target=lambda: {}["bug"], name="instance-m")
+    thread.start()
+    thread.join()
+    try:
+        [].pop()
+    except IndexError as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+    text = capsys.readouterr().err
+    assert os.environ.get("GRPC_VERBOSITY") == silenced
+    assert "thread 'instance-m' ended unexpectedly" in text
+    assert "the process ends unexpectedly" in text
+    if log_format is LogFormat.JSON:
+        thread_line, process_line = map(json.loads, text.splitlines())
+        assert (thread_line["level"], thread_line["thread"]) == ("CRITICAL", "instance-m")
+        assert process_line["exception"].endswith("IndexError: pop from empty list")
