@@ -80,7 +80,13 @@ def _server_flags(made: argparse.ArgumentParser) -> None:
 
 def _run_flags(made: argparse.ArgumentParser) -> None:
     add = made.add_argument_group("run").add_argument
-    add("--workers", type=int, default=0, metavar="N", help="Locust processes that send (default: one, in one process)")
+    add(
+        "--workers",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="Locust processes that send (default: one, in one process)",
+    )
     add("--web", action="store_true", help="open Locust's own page instead of running at once")
     add("--web-port", type=int, default=8089, metavar="PORT", help="its port on this machine (default: 8089)")
     add(
@@ -90,6 +96,12 @@ def _run_flags(made: argparse.ArgumentParser) -> None:
     )
     add("--compare", type=Path, metavar="RUN", help="an earlier run's folder, to mark in the report what changed")
     add("--reports", type=Path, default=REPORTS, metavar="DIR", help="where runs go (default: loadtest/reports)")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a number of processes, got {text!r}")
+    return int(text)
 
 
 def overrides(arguments: argparse.Namespace, document: Mapping[str, Any]) -> list[str]:

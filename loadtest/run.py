@@ -62,6 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.check:
         print(describe_scenario(scenario))
         return MET
+    if arguments.compare is not None and (fault := _cannot_compare(arguments.compare)):
+        print(f"loadtest: {fault}", file=sys.stderr)
+        return USAGE
     try:
         folder = fresh_folder(arguments.reports)
     except OSError as error:
@@ -81,6 +84,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("loadtest: stopped", file=sys.stderr)
         return STOPPED
+
+
+def _cannot_compare(run: Path) -> str:
+    """Why an earlier run cannot be compared with: better known before than after; empty if it can be."""
+    from loadtest.report.document import NoReport
+    from loadtest.report.document import read_document as read_report
+
+    try:
+        read_report(run)
+    except NoReport as error:
+        return str(error)
+    return ""
 
 
 def _read(arguments: argparse.Namespace) -> tuple[Scenario, list[str]]:
@@ -122,6 +137,8 @@ def _load(
     if web_port is not None:
         print(f"Locust's page: http://127.0.0.1:{web_port} (Ctrl-C ends it)", flush=True)
         run_locust(run)
+        if _log_of(folder):
+            print(f"loadtest: {_log_of(folder)}", file=sys.stderr)
         return STOPPED
     facts_of_now = _conditions(scenario)
     print(f"{scenario.title}\n  {describe_scenario(scenario)}\n  on {server.access.url}", flush=True)
@@ -130,8 +147,7 @@ def _load(
     with sampled(server.pid, server.metrics_url or None, folder / SAMPLES_FILE):
         run_locust(run)
     if not (folder / RUN_FILE).exists():
-        log = folder / "locust.log"
-        why = last_line(log) if log.exists() else "it left no log"
+        why = _log_of(folder) or "it said nothing"
         print(f"loadtest: Locust ended before there was anything: {why}", file=sys.stderr)
         return FAILED
     facts = dataclasses.replace(
@@ -143,6 +159,12 @@ def _load(
     )
     facts.write(folder)
     return _conclude(facts, folder, arguments.compare)
+
+
+def _log_of(folder: Path) -> str:
+    """What Locust complained of last; empty if it did not."""
+    log = folder / "locust.log"
+    return last_line(log) if log.exists() and log.stat().st_size else ""
 
 
 def _measure_limit(run: LocustRun) -> None:

@@ -318,6 +318,7 @@ def test_a_server_that_is_not_there(tmp_path: Path) -> None:
         (("open", "--set", "load.rte=5"), "did you mean rate"),
         (("closed", "--images", "/nowhere"), "/nowhere"),
         (("nothing.yaml",), "there is no such file"),
+        (("open", "--compare", "/nowhere"), "/nowhere"),
     ],
 )
 def test_wrong_usage_is_told_before_anything_is_started(

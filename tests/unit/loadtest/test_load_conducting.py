@@ -112,6 +112,13 @@ def test_the_help_names_every_exit_code(capsys: pytest.CaptureFixture[str]) -> N
     assert isinstance(parser(), argparse.ArgumentParser)
 
 
+@pytest.mark.parametrize("workers", ["-1", "two", "1.5"])
+def test_a_number_of_processes_is_one(workers: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parser().parse_args(["--workers", workers])
+    assert f"expected a number of processes, got '{workers}'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", scenario_names())
 def test_scenarios_can_be_told_in_a_line(name: str) -> None:
     scenario, _ = load_scenario(name)
