@@ -7,7 +7,8 @@
     ├── ModelNotFound         no model, or no version, of that name
     │   └── NoVersionReady    the model exists, none of its versions can answer now; with the reasons
     ├── ModelUnavailable      the model exists and cannot answer now: loading, unloading or failed, with the reason
-    │   └── BackendMissing    its framework is not installed; the message holds the command that installs it
+    │   ├── BackendMissing    its framework is not installed; the message holds the command that installs it
+    │   └── ModelSuspended    it is loaded, and what runs it hangs or is being started again; nothing was computed
     ├── QueueFull             the model's queue has reached its limit
     ├── QueueTimeout          the request waited longer than the model's queue policy allows
     ├── DeadlineExpired       the request's deadline passed before it was executed, or is too near to be met
@@ -20,7 +21,8 @@
     ├── RegionNotFound        no shared memory region of that name is registered
     ├── RegionUnavailable     shared memory cannot be opened, or not be used any more
     ├── Unsupported           a part of the protocol that this server does not offer
-    └── BackendFailure        the framework raised during inference
+    └── BackendFailure        the framework raised during inference, hung, answered what it must not, or was ended by it
+        └── OutOfMemory       memory ran out, for the inference or for the image
 
 `rpc/status.py` maps each of them to a gRPC status code. Messages are read by clients: they name the model and the
 input, and never hold a path or a stack trace of the server.
@@ -54,6 +56,10 @@ class ModelUnavailable(ServingError):
 
 class BackendMissing(ModelUnavailable):
     """The framework that the model needs is not installed."""
+
+
+class ModelSuspended(ModelUnavailable):
+    """The model is loaded, and what runs it hangs or is being started again; nothing was computed."""
 
 
 class QueueFull(ServingError):
@@ -106,3 +112,7 @@ class Unsupported(ServingError):
 
 class BackendFailure(ServingError):
     """The framework raised during inference."""
+
+
+class OutOfMemory(BackendFailure):
+    """Memory ran out for this request: for its inference, or already for its image."""

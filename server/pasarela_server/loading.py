@@ -19,10 +19,12 @@ import cv2
 from pasarela_server.backends.loaders import loaders
 from pasarela_server.config.server import ServerConfig
 from pasarela_server.config.tracing import plan_tracing
+from pasarela_server.observability.logging import log_settings
 from pasarela_server.observability.metrics import Metrics
 from pasarela_server.observability.statistics import Statistics
 from pasarela_server.observability.tracing import Tracer, TraceSettings
 from pasarela_server.repository.control import ControlMode
+from pasarela_server.repository.isolation import Isolation, IsolationMode
 from pasarela_server.repository.manager import ManagerOptions, ModelManager
 from pasarela_server.repository.pipeline import ImageLimits
 from pasarela_server.repository.scan import scan
@@ -57,6 +59,11 @@ class LoadingModels:
                 limits=ImageLimits(max_pixels=config.max_image_pixels),
                 busy_cores=config.cpu_threads if config.busy_cores is None else config.busy_cores or None,
                 cache_folder=config.model_cache,
+                isolation=Isolation(
+                    mode=IsolationMode(config.isolation),
+                    timeout_s=config.inference_timeout_secs or None,
+                    log=log_settings(config.log_verbose, config.log_format).to_text(),
+                ),
             ),
             observer=self.metrics,
         )

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from pasarela_server.backends.reasons import reason
-from pasarela_server.errors import BackendFailure, BackendMissing, InvalidModel, ServingError
+from pasarela_server.errors import BackendFailure, BackendMissing, InvalidModel, OutOfMemory, ServingError
 
+_NO_MEMORY = re.compile(
+    r"bad_alloc|out of memory|(cannot|can't|could not|failed to|unable to) allocate|insufficient memory", re.IGNORECASE
+)
 _DEVICE = re.compile(r"(cpu)|(?:gpu|cuda)(?::(\d+))?", re.IGNORECASE)
 
 
@@ -58,11 +61,19 @@ def loading(artefact: Path) -> Iterator[None]:
 
 @contextmanager
 def inferring(framework: str) -> Iterator[None]:
-    """Turns whatever a framework raises while it infers into BackendFailure."""
+    """Turns whatever a framework raises while it infers into BackendFailure, want of memory into OutOfMemory."""
     try:
         yield
+    except ServingError:
+        raise
     except Exception as error:
-        raise BackendFailure(f"{framework} failed: {reason(error)}") from error
+        kind = OutOfMemory if lacks_memory(error) else BackendFailure
+        raise kind(f"{framework} failed: {reason(error)}") from error
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether what was raised says that memory has run out: frameworks have many words for it, and no type."""
+    return isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)) is not None
 
 
 def cuda_index(parameters: Mapping[str, str]) -> int | None:

@@ -5,7 +5,7 @@ A backend knows a framework and nothing of detection, queues or the wire.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -32,6 +32,8 @@ class BackendOptions:
     """By name, the parameters of each `gpu_execution_accelerator` that config.pbtxt asks for."""
     cache_folder: Path | None = None
     """Where a backend may keep what it made of artefacts, for the next start; None keeps nothing."""
+    timeout_s: float | None = None
+    """How long one inference may take; None for ever. Only backends that can end one look at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,20 @@ class Backend(Protocol):
         ...
 
 
+@runtime_checkable
+class RecoveringBackend(Backend, Protocol):
+    """A backend that can be away for a while, and comes back by itself: its sessions stay valid."""
+
+    @property
+    def away(self) -> str:
+        """Why it cannot answer now, for people; empty if it can."""
+        ...
+
+    def follow(self, changed: Callable[[], None]) -> None:
+        """Has a call made after each change of `away`, on any thread; it must not block."""
+        ...
+
+
 class BackendLoader(Protocol):
     """Loads artefacts of one kind. Importing the module that defines it does not import the framework."""
 
@@ -150,5 +166,18 @@ class BackendLoader(Protocol):
         Raises:
             BackendMissing: The framework is not installed; the message holds the command that installs it.
             InvalidModel: The artefact is missing, broken, or cannot be served.
+        """
+        ...
+
+
+@runtime_checkable
+class PreparedLoader(BackendLoader, Protocol):
+    """A loader that can do beforehand what takes time and needs no artefact."""
+
+    def prepare(self) -> None:
+        """Imports the framework.
+
+        Raises:
+            BackendMissing: It is not installed.
         """
         ...

@@ -156,6 +156,10 @@ class OnnxRuntimeLoader:
     name = "onnxruntime"
     artefact = "model.onnx"
 
+    def prepare(self) -> None:
+        """See `PreparedLoader.prepare`."""
+        _import_without_telemetry()
+
     def load(self, artefact: Path, options: BackendOptions) -> OnnxRuntimeBackend:
         """See `BackendLoader.load`.
 

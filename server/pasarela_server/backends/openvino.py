@@ -202,6 +202,10 @@ class OpenVinoLoader:
     name = "openvino"
     artefact = "model.xml"
 
+    def prepare(self) -> None:
+        """See `PreparedLoader.prepare`."""
+        _core(_import_openvino())
+
     def load(self, artefact: Path, options: BackendOptions) -> OpenVinoBackend:
         """See `BackendLoader.load`.
 

@@ -151,6 +151,10 @@ class PyTorchLoader:
     name = "pytorch"
     artefact = "model.pt"
 
+    def prepare(self) -> None:
+        """See `PreparedLoader.prepare`."""
+        import_framework("torch", extra="pytorch")
+
     def load(self, artefact: Path, options: BackendOptions) -> PyTorchBackend:
         """See `BackendLoader.load`.
 

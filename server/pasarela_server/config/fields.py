@@ -48,7 +48,8 @@ HONOURED: dict[str, str] = {
     "optimization.execution_accelerators.gpu_execution_accelerator": "for onnxruntime on a GPU: `tensorrt` and `cuda`, "
     "with the parameters that Triton's backend takes",
     "model_warmup": "requests to run before the model is READY; without it zeros in each batch size",
-    "parameters": "handed to the backend, or to the detection model, and told to clients",
+    "parameters": "handed to the backend, or to the detection model, and told to clients; `isolation`, `process` or "
+    "`none`, wins over the server's flag",
 }
 """What is honoured, and how. A path without a dot below a message honours everything in it."""
 

@@ -238,6 +238,24 @@ class ServerConfig:
             "(default: pasarela in $XDG_CACHE_HOME, or in ~/.cache)",
         ),
     )
+    isolation: str = field(
+        default="none",
+        metadata=_says(
+            values.one_of("none", "process"),
+            "MODE",
+            "process: each raw model runs in a process of its own, which is started again when it dies, so that no "
+            "request can end the server; none: all run in the server's process; config.pbtxt may say otherwise for "
+            "a model (parameter isolation)",
+        ),
+    )
+    inference_timeout_secs: int = field(
+        default=0,
+        metadata=_says(
+            values.whole_number(0),
+            "SECONDS",
+            "how long one inference may take: a model that hangs fails its requests then, and is replaced; 0: for ever",
+        ),
+    )
     max_image_pixels: int = field(
         default=64_000_000,
         metadata=_says(values.whole_number(1), "PIXELS", "largest image, width times height, that is decoded"),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pasarela_server.errors import (
     InvalidRequest,
     ModelNotFound,
+    ModelSuspended,
     ModelUnavailable,
     NoVersionReady,
     ServerStopping,
@@ -220,6 +221,9 @@ def _acquire_highest(name: str, model: Model) -> Handle:
             return slot.acquire()
         except ModelUnavailable as error:
             refusals.append(error)
+    suspended = [error for error in refusals if isinstance(error, ModelSuspended)]
+    if suspended:
+        raise suspended[0]
     if model.problem is not None and model.problem.state is State.LOADING:
         raise ModelUnavailable(f"model {name!r} is not ready: {model.problem.reason}")
     raise NoVersionReady(

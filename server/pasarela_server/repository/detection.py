@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from pasarela_server.config.model import ModelConfig
 from pasarela_server.detection.options import DetectOptions
-from pasarela_server.errors import InvalidRequest
+from pasarela_server.errors import InvalidRequest, ModelSuspended, ServingError
 from pasarela_server.repository.door import check_request
 from pasarela_server.repository.pipeline import DetectionPipeline, ImageLimits, RawModel
 from pasarela_server.repository.result import DetectOverrides, DetectResult, ImageSource
@@ -36,6 +36,7 @@ class DetectionServable:
     ) -> None:
         self._config = config
         self._version = version
+        self._raw = raw
         self._pipeline = DetectionPipeline(config.name, version, raw, pool, defaults, limits)
         self._outputs = {spec.name: spec.datatype for spec in config.outputs}
 
@@ -58,6 +59,17 @@ class DetectionServable:
     def pipeline(self) -> DetectionPipeline:
         """Detects with it."""
         return self._pipeline
+
+    @property
+    def impediment(self) -> str:
+        """See `Servable.impediment`: what keeps the raw model from answering keeps this one, too."""
+        try:
+            with self._raw():
+                return ""
+        except ModelSuspended as error:
+            return str(error)
+        except ServingError:
+            return ""
 
     @property
     def waiting(self) -> int:

@@ -136,7 +136,7 @@ class ModelLifecycle:
                 slots={
                     number: slot
                     for number, slot in model.slots.items()
-                    if number in desired.versions or slot.status.state is not State.UNAVAILABLE
+                    if number in desired.versions or slot.in_service or slot.status.state is not State.UNAVAILABLE
                 },
                 incomplete=broken and not isinstance(desired.policy, Latest) and (starting or model.incomplete),
                 promised=model.promised or bool(self._answering()),
@@ -188,7 +188,7 @@ class ModelLifecycle:
         """Loads one version beside the one of the same number that answers, if any. Nothing escapes."""
         slot = VersionSlot(self._name, number, self._on_change, content)
         replaces = self._model().slots.get(number)
-        aside = replaces is not None and replaces.status.state is State.READY
+        aside = replaces is not None and replaces.in_service
         if not aside:
             self._catalogue.put_slot(slot)
         began_s = time.monotonic()
@@ -249,4 +249,4 @@ class ModelLifecycle:
         return self._catalogue.get(self._name) or Model()
 
     def _answering(self) -> set[int]:
-        return {slot.number for slot in self._model().slots.values() if slot.status.state is State.READY}
+        return {slot.number for slot in self._model().slots.values() if slot.in_service}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from pasarela_server.backends.base import ArtefactSpec, BackendLoader, BackendOptions
+from pasarela_server.backends.base import ArtefactSpec, BackendLoader, BackendOptions, RecoveringBackend
+from pasarela_server.backends.isolation.backend import IsolatedLoader
+from pasarela_server.backends.outputs import OutputCheck
 from pasarela_server.config.complete import complete, default_max_batch_size
 from pasarela_server.config.model import BatchingConfig, InstanceKind, ModelConfig
 from pasarela_server.config.pbtxt import WrittenConfig
@@ -19,6 +21,7 @@ from pasarela_server.detection.yolo import YoloDetector
 from pasarela_server.errors import InvalidModel
 from pasarela_server.repository.desired import DesiredModel
 from pasarela_server.repository.files import list_files
+from pasarela_server.repository.isolation import NOT_ISOLATED, Isolation
 from pasarela_server.repository.labels import read_labels
 from pasarela_server.repository.pipeline import ImageLimits
 from pasarela_server.repository.raw import RawServable
@@ -28,7 +31,7 @@ from pasarela_server.scheduling.cores import UNBOUNDED, CoreBudget
 from pasarela_server.scheduling.execution import OnExecution, nobody_listens
 from pasarela_server.scheduling.policy import BatchingPolicy
 from pasarela_server.scheduling.queue import QueuePolicy
-from pasarela_server.scheduling.scheduler import Scheduler, Small
+from pasarela_server.scheduling.scheduler import Rescue, Scheduler, Small
 
 
 def load_raw(
@@ -42,6 +45,8 @@ def load_raw(
     on_execution: OnExecution = nobody_listens,
     budget: CoreBudget | None = None,
     cache_folder: Path | None = None,
+    isolation: Isolation = NOT_ISOLATED,
+    changed: Callable[[], None] = lambda: None,
 ) -> Loaded:
     """Loads one version. Blocks; leaves nothing behind if it fails.
 
@@ -56,6 +61,8 @@ def load_raw(
         on_execution: Told of each batch; see `OnExecution`.
         budget: The cores that models on the CPU share; None lets each use its own.
         cache_folder: Where backends may keep what they made of artefacts.
+        isolation: Where its backend runs, and how long an inference may take.
+        changed: Told, on any thread, when the version has become able, or unable, to answer; it must not block.
 
     Raises:
         BackendMissing: The framework is not installed.
@@ -64,10 +71,14 @@ def load_raw(
     artefacts = {name: loader.artefact for name, loader in loaders.items()}
     files = list_files(folder)
     plan = plan_load(desired.written, desired.name, files, artefacts, cpu_threads, desired.source)
-    options = backend_options(plan, desired.written, cache_folder)
+    options = replace(backend_options(plan, desired.written, cache_folder), timeout_s=isolation.timeout_s)
     on_gpu = plan.instance_kind is InstanceKind.GPU
     with ExitStack() as undo:
-        backend = loaders[plan.backend].load(folder / plan.artefact, options)
+        loader = loaders[plan.backend]
+        isolated = isolation.applies(plan.parameters, desired.source)
+        if isolated:
+            loader = IsolatedLoader(loader, desired.name, isolation.log)
+        backend = loader.load(folder / plan.artefact, options)
         undo.callback(backend.close)
         completed = complete(desired.written, backend.spec, plan, desired.source)
         config = completed.config
@@ -84,7 +95,7 @@ def load_raw(
             None if isinstance(detector, str) else detector,
             samples,
             desired.folder,
-            row_by_row=backend.spec.row_by_row,
+            artefact=backend.spec,
         )
         scheduler = Scheduler(
             config.name,
@@ -96,9 +107,16 @@ def load_raw(
             default_level=config.dynamic_batching.default_priority_level or 1 if config.dynamic_batching else 1,
             in_order=config.dynamic_batching is not None and config.dynamic_batching.preserve_ordering,
             cores=UNBOUNDED if budget is None or on_gpu else budget.share(plan.threads_per_instance),
-            small=None if on_gpu else Small(),
+            # What may hang must not do so on the event loop.
+            small=None if on_gpu or isolated or isolation.timeout_s else Small(),
             budget=None if on_gpu else budget,
+            outputs=OutputCheck(config.name, config.outputs, batched=config.max_batch_size > 0),
+            rescue=None
+            if isolated or isolation.timeout_s is None
+            else Rescue(isolation.timeout_s, backend.session, changed),
         )
+        if isinstance(backend, RecoveringBackend):
+            backend.follow(changed)
         scheduler.start()
         undo.pop_all()
     servable = RawServable(config, number, backend, scheduler, detector, pool, limits, labels, cpu_threads)

@@ -14,6 +14,7 @@ from pasarela_server.errors import (
     InvalidModel,
     InvalidRequest,
     ModelNotFound,
+    ModelSuspended,
     ModelUnavailable,
     NoVersionReady,
 )
@@ -81,7 +82,7 @@ def borrow_raw(model: str, detection: DetectionConfig, acquire: Acquire) -> Iter
     except InvalidRequest as error:  # a label that the raw model has not: no fault of whoever sent the request
         raise ModelUnavailable(f"model {model!r} detects with {detection.model!r}: {error}") from error
     except ModelUnavailable as error:
-        kind = BackendMissing if isinstance(error, BackendMissing) else ModelUnavailable
+        kind = next(kind for kind in (BackendMissing, ModelSuspended, ModelUnavailable) if isinstance(error, kind))
         raise kind(f"model {model!r} detects with {detection.model!r}: {error}") from error
     with handle:
         if not isinstance(handle.servable, RawServable):

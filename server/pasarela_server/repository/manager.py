@@ -18,6 +18,7 @@ from pasarela_server.repository.catalogue import Catalogue
 from pasarela_server.repository.control import ControlMode, ModelControl
 from pasarela_server.repository.desired import DesiredModel, runs_model
 from pasarela_server.repository.fingerprint import mark_files
+from pasarela_server.repository.isolation import NOT_ISOLATED, Isolation
 from pasarela_server.repository.lifecycle import ModelLifecycle
 from pasarela_server.repository.load import load_raw
 from pasarela_server.repository.load_detection import load_detection
@@ -57,6 +58,7 @@ class ManagerOptions:
     """Cores that all models on the CPU together keep busy; None lets each keep its own busy."""
     cache_folder: Path | None = None
     """Where backends may keep what they made of artefacts, for the next start."""
+    isolation: Isolation = NOT_ISOLATED
 
 
 class ModelManager:
@@ -278,6 +280,8 @@ class ModelManager:
                 lambda execution: self._observer.executed(model.name, number, execution),
                 self._budget,
                 self._options.cache_folder,
+                self._options.isolation,
+                lambda: self._on_change(model.name),
             )
         if mark_files(folder) != before:
             loaded.servable.close()

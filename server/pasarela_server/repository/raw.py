@@ -7,7 +7,7 @@ from concurrent.futures import Executor, Future
 from contextlib import nullcontext
 from types import MappingProxyType
 
-from pasarela_server.backends.base import Backend
+from pasarela_server.backends.base import Backend, RecoveringBackend
 from pasarela_server.backends.limits import check_spatial
 from pasarela_server.config.model import ModelConfig
 from pasarela_server.detection.options import DetectOptions
@@ -59,6 +59,7 @@ class RawServable:
         self._config = config
         self._version = version
         self._backend = backend
+        self._recovering = backend if isinstance(backend, RecoveringBackend) else None
         self._scheduler = scheduler
         self._detector = detector
         self._pipeline = DetectionPipeline(
@@ -88,6 +89,12 @@ class RawServable:
     def description(self) -> str:
         """Framework, device, precision really used and threads."""
         return self._backend.description
+
+    @property
+    def impediment(self) -> str:
+        """See `Servable.impediment`."""
+        away = "" if self._recovering is None else self._recovering.away
+        return away or self._scheduler.impediment
 
     @property
     def pipeline(self) -> DetectionPipeline:

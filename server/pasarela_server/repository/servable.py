@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from pasarela_server.config.model import ModelConfig
-from pasarela_server.errors import BackendMissing, ModelUnavailable
+from pasarela_server.errors import BackendMissing, ModelSuspended, ModelUnavailable
 from pasarela_server.repository.pipeline import DetectionPipeline
 from pasarela_server.repository.result import DetectOverrides, DetectResult, ImageSource
 from pasarela_server.request import InferRequest, InferResponse
@@ -77,6 +77,11 @@ class Servable(Protocol):
     @property
     def waiting(self) -> int:
         """Requests in its queue now."""
+        ...
+
+    @property
+    def impediment(self) -> str:
+        """Why it cannot answer now although it is loaded, for people; empty if it can. It may go by itself."""
         ...
 
     async def infer(self, request: InferRequest) -> InferResponse:
@@ -160,8 +165,18 @@ class VersionSlot:
 
     @property
     def status(self) -> Status:
-        """The state now."""
-        return self._status
+        """The state now: a version that is in service, and cannot answer for a while, is UNAVAILABLE meanwhile."""
+        status, servable = self._status, self._servable
+        if status.state is State.READY and servable is not None:
+            impediment = servable.impediment
+            if impediment:
+                return Status(State.UNAVAILABLE, impediment)
+        return status
+
+    @property
+    def in_service(self) -> bool:
+        """Whether it was loaded, and has not been retired: it answers, or will again by itself."""
+        return self._status.state is State.READY
 
     @property
     def waiting(self) -> int:
@@ -189,6 +204,10 @@ class VersionSlot:
         Raises:
             ModelUnavailable: It is not READY; with the reason.
         """
+        servable = self._servable
+        impediment = "" if servable is None else servable.impediment
+        if impediment:
+            raise ModelSuspended(f"model {self.model!r} version {self.number} is not ready: {impediment}")
         with self._lock:
             if self._status.state is not State.READY or self._servable is None:
                 kind = BackendMissing if self._status.backend_missing else ModelUnavailable

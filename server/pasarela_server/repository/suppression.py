@@ -15,7 +15,7 @@ from pasarela_server.config.suppression import OUTPUT, SuppressionConfig
 from pasarela_server.detection.layout import Layout
 from pasarela_server.detection.options import DetectOptions
 from pasarela_server.detection.suppression import finish_rows
-from pasarela_server.errors import InvalidRequest, ModelUnavailable, QueueFull
+from pasarela_server.errors import InvalidRequest, ModelSuspended, ModelUnavailable, QueueFull, ServingError
 from pasarela_server.repository.door import check_request
 from pasarela_server.repository.pipeline import DetectionPipeline
 from pasarela_server.repository.raw import RawServable
@@ -85,6 +85,17 @@ class SuppressionServable:
             f"model {self._config.name!r} takes tensors; send images to a detection model, or to "
             f"{self._suppression.raw.model!r}"
         )
+
+    @property
+    def impediment(self) -> str:
+        """See `Servable.impediment`: what keeps the raw model from answering keeps this one, too."""
+        try:
+            with self._raw():
+                return ""
+        except ModelSuspended as error:
+            return str(error)
+        except ServingError:
+            return ""
 
     @property
     def waiting(self) -> int:

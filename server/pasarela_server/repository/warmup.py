@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from pasarela_server.backends.base import Session
+from pasarela_server.backends.base import ArtefactSpec, Session
+from pasarela_server.backends.limits import check_spatial
 from pasarela_server.config.model import ModelConfig
 from pasarela_server.config.warmup import WarmupData, WarmupInput, WarmupSample
 from pasarela_server.detection.options import DetectOptions
 from pasarela_server.detection.yolo import YoloDetector
-from pasarela_server.errors import InvalidModel, ServingError
+from pasarela_server.errors import InvalidModel, InvalidRequest, ServingError
 from pasarela_server.repository.side_by_side import run_side_by_side
 from pasarela_server.tensor import Array, DataType, TensorSpec
 
@@ -32,7 +33,7 @@ def warm_up(
     samples: Sequence[WarmupSample],
     folder: Path,
     *,
-    row_by_row: bool = False,
+    artefact: ArtefactSpec | None = None,
 ) -> str:
     """Runs each session on what will come: each batch size of zeros, or the samples that the configuration asks for.
 
@@ -42,7 +43,8 @@ def warm_up(
         detector: What makes a detector of the model, if it is one.
         samples: Those of `model_warmup`; empty for the default.
         folder: The model's folder.
-        row_by_row: Whether a batch is computed one row after the other, so that one row stands for all batches.
+        artefact: What the artefact says of itself: which sizes it takes, and whether a batch is computed one row after
+            the other, so that one row stands for all batches.
 
     Returns:
         What was done, for people.
@@ -50,6 +52,7 @@ def warm_up(
     Raises:
         InvalidModel: An inference failed, or a sample's file is not what the model takes.
     """
+    row_by_row = artefact is not None and artefact.row_by_row
     if samples:
         requests = [(sample_inputs(sample, folder), sample.repeats) for sample in samples]
         said = f"warmed up with {', '.join(repr(sample.name) for sample in samples)}, as written"
@@ -63,6 +66,8 @@ def warm_up(
         said = f"warmed up with {', '.join(map(str, sizes))} rows" if len(sizes) > 1 else "warmed up"
         if row_by_row and detector is not None and detector.takes_pixels:
             requests, said = [], "warmed up with pixels"  # one picture, below, is all that it needs
+    if artefact is not None:
+        _check_sizes(config.name, artefact, [inputs for inputs, _ in requests])
     failures: list[ServingError] = []
 
     def run(session: Session) -> None:
@@ -82,6 +87,14 @@ def warm_up(
             f"model {config.name!r}: a first inference with {with_what} failed: {failures[0]}"
         ) from failures[0]
     return said
+
+
+def _check_sizes(model: str, artefact: ArtefactSpec, requests: Sequence[Mapping[str, Array]]) -> None:
+    for inputs in requests:
+        try:
+            check_spatial(artefact, inputs)
+        except InvalidRequest as error:
+            raise InvalidModel(f"model {model!r}: it cannot be warmed up: {error}") from error
 
 
 def batch_sizes(config: ModelConfig) -> tuple[int, ...]:

@@ -48,6 +48,7 @@ def status_codes(
             errors.RegionUnavailable: grpc.StatusCode.INTERNAL,
             errors.Unsupported: grpc.StatusCode.UNIMPLEMENTED,
             errors.BackendFailure: grpc.StatusCode.INTERNAL,
+            errors.OutOfMemory: grpc.StatusCode.RESOURCE_EXHAUSTED,
         }
     )
 

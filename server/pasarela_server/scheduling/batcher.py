@@ -207,6 +207,23 @@ class DynamicBatcher:
             if entry.future.set_running_or_notify_cancel():
                 entry.future.set_exception(ServerStopping(f"model '{self._name}' was unloaded before it could answer"))
 
+    @property
+    def closed(self) -> bool:
+        """Whether it takes no more entries."""
+        return self._closed
+
+    def fail_waiting(self, error: Callable[[], Exception]) -> None:
+        """Fails everything that waits: nobody will take it.
+
+        Args:
+            error: Makes the reason, one for each entry.
+        """
+        with self._changed:
+            waiting = self._queue.clear()
+        for entry in waiting:
+            if entry.future.set_running_or_notify_cancel():
+                entry.future.set_exception(error())
+
     def _form(self, instance: int) -> tuple[Batch | None, Take | Wait]:
         now_s = self._clock()
         service_s = self._occupancy.batch(1, now_s).least_s if self._policy.max_queue_delay_s else 0.0

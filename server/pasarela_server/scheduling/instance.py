@@ -1,4 +1,8 @@
-"""One thread and one session: takes batches and executes them, one after the other."""
+"""One thread and one session: takes batches and executes them, one after the other.
+
+Whatever happens there, each request of a batch is answered once, and the thread goes on: by itself where Python still
+can, and otherwise by another that takes its place (see `Scheduler`).
+"""
 
 from __future__ import annotations
 
@@ -6,22 +10,27 @@ import contextlib
 import functools
 import itertools
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 
 from pasarela_server.backends.base import PartsSession, Session, WideSession
-from pasarela_server.errors import BackendFailure, ServingError
+from pasarela_server.backends.outputs import OutputCheck
+from pasarela_server.errors import BackendFailure, OutOfMemory, ServingError
 from pasarela_server.request import Timings
 from pasarela_server.scheduling.batch import Batch, BatchAnswer, gather, placed, split
 from pasarela_server.scheduling.batcher import DynamicBatcher
 from pasarela_server.scheduling.cores import UNBOUNDED, CoreBudget
 from pasarela_server.scheduling.execution import Execution, OnExecution, nobody_listens
+from pasarela_server.scheduling.running import Running
 from pasarela_server.scheduling.wide import WideExecutions
 from pasarela_server.tensor import Array
 
 _log = logging.getLogger("pasarela_server.scheduling")
+
+_PAUSE_S = 0.05
 
 
 class ModelInstance:
@@ -37,15 +46,37 @@ class ModelInstance:
         index: int = 0,
         cores: AbstractContextManager[object] = UNBOUNDED,
         budget: CoreBudget | None = None,
+        outputs: OutputCheck | None = None,
+        returned: Callable[[ModelInstance], bool] = lambda _: False,
     ) -> None:
+        """Builds the instance; `start` runs it.
+
+        Args:
+            name: The model's name.
+            session: What it executes with, used by no other.
+            batcher: Where its batches come from.
+            clock: A monotonic clock in seconds.
+            on_execution: Told of each batch; see `OnExecution`.
+            index: Which of the model's instances it is.
+            cores: Entered by each execution.
+            budget: Where a batch may take the cores of all instances; None if it may not.
+            outputs: Looks at each answer; None if nobody does.
+            returned: Asked when an execution that was given up has come to its end: whether the instance goes on.
+        """
         self._name = name
         self._session = session
         self._parts_session = session if isinstance(session, PartsSession) else None
         self._batcher = batcher
         self._clock = clock
         self._on_execution = on_execution
-        self._index = index
+        self.index = index
+        """Which of the model's instances it is."""
         self._cores = cores
+        self._outputs = outputs
+        self._returned = returned
+        self._running: Running | None = None
+        self._left = threading.Event()
+        """The thread has ended, or was given up."""
         self._wide = WideExecutions(session, budget) if budget and isinstance(session, WideSession) else None
         self._thread = threading.Thread(target=self._run, name=f"instance-{name}", daemon=True)
 
@@ -53,47 +84,110 @@ class ModelInstance:
         """Starts the thread."""
         self._thread.start()
 
+    def resume(self) -> None:
+        """For an instance that was given up, and goes on: `join` waits for it again."""
+        self._left.clear()
+
     def join(self) -> None:
-        """Waits until the thread has ended; close the batcher first."""
-        self._thread.join()
+        """Waits until the thread has ended, or was given up; close the batcher first."""
+        self._left.wait()
+
+    @property
+    def alive(self) -> bool:
+        """False once the thread, which was started, is not there any more."""
+        return self._thread.is_alive()
+
+    def overdue(self, now_s: float, limit_s: float) -> bool:
+        """Whether it has executed one batch for longer than that."""
+        running = self._running
+        return running is not None and now_s - running.began_s > limit_s
+
+    def give_up(self, why: ServingError) -> bool:
+        """Fails what is executed now and takes its cores back; the thread is on its own. False if it has just answered.
+
+        Args:
+            why: What the requests are told.
+        """
+        running = self._running
+        if running is None or not running.give_up():
+            return False
+        running.began_s = math.inf
+        self._left.set()
+        self._fail(running.batch, why)
+        return True
+
+    def bury(self) -> None:
+        """For an instance whose thread is gone: fails what it left behind."""
+        running = self._running
+        if running is not None and running.give_up():
+            self._fail(running.batch, BackendFailure(f"model '{self._name}': the thread that computed has ended"))
+        self._left.set()
 
     def _run(self) -> None:
-        while self._run_once():
-            pass
+        while True:
+            try:
+                if not self._run_once():
+                    break
+            except BaseException as error:  # noqa: BLE001 - a queue that nobody serves would be worse
+                _log.critical("an instance of model '%s' failed; it goes on", self._name, exc_info=error)
+                time.sleep(_PAUSE_S)  # what failed may do so again at once
+        self._left.set()
 
     def _run_once(self) -> bool:
         """One batch; False at the end. Nothing of it is held while the instance waits for the next."""
-        batch = self._batcher.take(self._index)
-        if batch is not None:
-            with contextlib.ExitStack() as held:
+        batch = self._batcher.take(self.index)
+        if batch is None:
+            return False
+        with contextlib.ExitStack() as held:
+            running = Running(batch, held)
+            try:
                 wide = self._wide is not None and self._wide.enter(batch, held)
                 if not wide:
                     held.enter_context(self._cores)
-                self.execute(batch, wide=wide)
-        return batch is not None
+                self._running = running
+                self.execute(batch, wide=wide, running=running)
+            except BaseException as error:
+                if running.claim() or running.answered:
+                    self._fail(batch, error)
+                    raise
+            finally:
+                self._running = None
+                if not running.answered:
+                    running.wait_given_back()
+        return running.answered or self._returned(self)
 
-    def execute(self, batch: Batch, *, wide: bool = False) -> None:
+    def execute(self, batch: Batch, *, wide: bool = False, running: Running | None = None) -> None:
         """Runs one batch and resolves each of its futures, with its own rows or with the reason of the failure.
 
         Args:
             batch: What to run.
             wide: Whether to use more cores than one session has; they are the caller's.
+            running: What the watchdog sees of it; None if nobody watches.
         """
         marks_s = [self._clock()]
+        if running is not None:
+            running.began_s = marks_s[0]
         try:
             infer = self._inference(batch, wide=wide)
             marks_s.append(self._clock())
             outputs = infer()
             marks_s.append(self._clock())
+            if self._outputs is not None:
+                self._outputs.check(outputs, batch.rows)
             answers = split(outputs, batch.entries)
             marks_s.append(self._clock())
-        except Exception as error:  # noqa: BLE001 - whatever a framework raises, every waiter must hear of it
-            self._fail(batch, error)
+        except BaseException as error:
+            if running is None or running.claim():
+                self._fail(batch, error)
+            if isinstance(error, KeyboardInterrupt):
+                raise
         else:
+            if running is not None and not running.claim():
+                return
             input_ns, infer_ns, output_ns = (
                 round((after_s - before_s) * 1e9) for before_s, after_s in itertools.pairwise(marks_s)
             )
-            execution = Execution(batch.rows, input_ns, infer_ns, output_ns, batch.reason.value, self._index)
+            execution = Execution(batch.rows, input_ns, infer_ns, output_ns, batch.reason.value, self.index)
             self._on_execution(execution)
             self._answer(batch, answers, execution, marks_s[0])
 
@@ -120,15 +214,19 @@ class ModelInstance:
             )
             entry.future.set_result(BatchAnswer(outputs, timings))
 
-    def _fail(self, batch: Batch, error: Exception) -> None:
+    def _fail(self, batch: Batch, error: BaseException) -> None:
         if not isinstance(error, ServingError):
             _log.error("model '%s' failed on a batch of %d rows", self._name, batch.rows, exc_info=error)
         for entry in batch.entries:
-            # An exception of its own for each waiter: each will get a traceback of its own.
-            failure = (
-                type(error)(*error.args)
-                if isinstance(error, ServingError)
-                else BackendFailure(f"model '{self._name}' failed while it computed; the server's log says why")
-            )
-            failure.__cause__ = error
-            entry.future.set_exception(failure)
+            if not entry.future.done():
+                failure = self._failure(error)
+                failure.__cause__ = error
+                entry.future.set_exception(failure)
+
+    def _failure(self, error: BaseException) -> ServingError:
+        """An exception of its own for a waiter: each will get a traceback of its own."""
+        if isinstance(error, ServingError):
+            return type(error)(*error.args)
+        if isinstance(error, MemoryError):
+            return OutOfMemory(f"model '{self._name}': memory ran out while it computed")
+        return BackendFailure(f"model '{self._name}' failed while it computed; the server's log says why")

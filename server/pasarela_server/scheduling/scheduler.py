@@ -1,8 +1,13 @@
-"""A loaded model's scheduler: one queue, as many instances as there are sessions."""
+"""A loaded model's scheduler: one queue, as many instances as there are sessions.
+
+An instance whose inference takes too long is given up: its requests fail, and another takes its place.
+"""
 
 from __future__ import annotations
 
+import logging
 import math
+import threading
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Future
@@ -10,7 +15,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from pasarela_server.backends.base import Session
-from pasarela_server.errors import InvalidRequest
+from pasarela_server.backends.outputs import OutputCheck
+from pasarela_server.errors import BackendFailure, InvalidRequest, ModelSuspended
 from pasarela_server.scheduling.batch import BatchAnswer, Entry, shape_key
 from pasarela_server.scheduling.batcher import DynamicBatcher
 from pasarela_server.scheduling.cores import UNBOUNDED, CoreBudget
@@ -20,7 +26,13 @@ from pasarela_server.scheduling.occupancy import Outlook
 from pasarela_server.scheduling.ordering import ReleaseInOrder
 from pasarela_server.scheduling.policy import BatchingPolicy, Waiting
 from pasarela_server.scheduling.queue import QueuePolicy
+from pasarela_server.scheduling.watchdog import Watchdog
 from pasarela_server.tensor import Array
+
+_log = logging.getLogger("pasarela_server.scheduling")
+
+_MOST_STUCK = 4
+"""Of each instance, how many predecessors may hang before it is not replaced any more: each keeps a thread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +49,18 @@ class Small:
     def fits(self, inputs: Mapping[str, Array]) -> bool:
         """Whether a request's inputs are small."""
         return sum([array.nbytes for array in inputs.values()]) <= self.most_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Rescue:
+    """What to do about instances that hang."""
+
+    limit_s: float
+    """How long an inference may take."""
+    session: Callable[[], Session]
+    """Gives another session; called on the watchdog's thread."""
+    changed: Callable[[], None] = lambda: None
+    """Told, on any thread, when `Scheduler.impediment` has changed."""
 
 
 class Scheduler:
@@ -61,6 +85,8 @@ class Scheduler:
         cores: AbstractContextManager[object] = UNBOUNDED,
         small: Small | None = None,
         budget: CoreBudget | None = None,
+        outputs: OutputCheck | None = None,
+        rescue: Rescue | None = None,
     ) -> None:
         """Builds the scheduler; `start` runs it.
 
@@ -76,7 +102,9 @@ class Scheduler:
             in_order: Whether answers leave in the order in which the requests came, whichever was ready first.
             cores: Entered by each execution: where it waits for the cores that all models share.
             budget: Where a single request may take the cores of all instances; None if it may not.
-            small: What `submit_here` executes on the calling thread; None for nothing.
+            small: What `submit_here` executes on the calling thread; None for nothing. There nobody watches.
+            outputs: Looks at each answer; None if nobody does.
+            rescue: What to do about instances that hang; None to wait for them for ever.
         """
         if not batched and policy.max_rows != 1:
             raise ValueError(f"model '{name}' has no batch dimension, yet its policy batches {policy.max_rows} rows")
@@ -92,10 +120,24 @@ class Scheduler:
         self._small = None if in_order else small
         self._shape: Hashable = None
         self._order = ReleaseInOrder() if in_order else None
-        self._instances = tuple(
-            ModelInstance(name, session, self._batcher, clock, on_execution, index, cores, budget)
-            for index, session in enumerate(sessions)
-        )
+        self._impediment = ""
+
+        def instance(session: Session, index: int) -> ModelInstance:
+            return ModelInstance(
+                name, session, self._batcher, clock, on_execution, index, cores, budget, outputs, self._returned
+            )
+
+        self._build = instance
+        self._rescue = rescue
+        self._changing = threading.Lock()
+        """Held while instances take each other's place."""
+        self._instances = [instance(session, index) for index, session in enumerate(sessions)]
+        """By place, those that serve; those that hang and could not be replaced."""
+        self._lost: set[int] = set()
+        """Places whose instance hangs."""
+        self._stuck: set[ModelInstance] = set()
+        """Instances that hang, or did when they were last seen."""
+        self._watchdog = None if rescue is None else Watchdog(name, rescue.limit_s, self.look)
 
     @property
     def slots(self) -> int:
@@ -112,6 +154,11 @@ class Scheduler:
         return self._batcher.outlook(self._shape, priority, ahead)
 
     @property
+    def impediment(self) -> str:
+        """Why no instance can execute anything, for people; empty if one can."""
+        return self._impediment
+
+    @property
     def waiting(self) -> int:
         """Requests in the queue now."""
         return len(self._batcher)
@@ -120,6 +167,26 @@ class Scheduler:
         """Starts the instances' threads."""
         for instance in self._instances:
             instance.start()
+        if self._watchdog is not None:
+            self._watchdog.start()
+
+    def look(self) -> None:
+        """One look of the watchdog: gives up what hangs, and replaces it and what is gone."""
+        rescue = self._rescue
+        if rescue is None:
+            return
+        now_s = self._clock()
+        for index, instance in enumerate(list(self._instances)):
+            if instance.overdue(now_s, rescue.limit_s):
+                why = BackendFailure(
+                    f"model '{self._name}': an inference took longer than {rescue.limit_s:g} s, its limit, and was "
+                    "given up"
+                )
+                if instance.give_up(why):
+                    self._replace(index, instance, rescue)
+            elif not instance.alive and not self._batcher.closed:
+                instance.bury()
+                self._replace(index, instance, rescue)
 
     def submit(
         self, inputs: Mapping[str, Array], rows: int, deadline_monotonic_s: float | None = None, priority: int = 0
@@ -140,7 +207,10 @@ class Scheduler:
             QueueFull: Too many requests wait.
             DeadlineExpired: The deadline has passed, or is too near for what waits and what an execution takes.
             ServerStopping: The scheduler was stopped.
+            ModelSuspended: Every instance hangs.
         """
+        if self._impediment:
+            raise self._unavailable()
         entry = self._entry(inputs, rows, deadline_monotonic_s, priority)
         if self._order is None:
             self._batcher.submit(entry)
@@ -183,5 +253,51 @@ class Scheduler:
     def stop(self, *, drain: bool = True) -> None:
         """Refuses new requests, answers those that wait (without `drain`: fails them), ends the instances. Blocks."""
         self._batcher.close(drain=drain)
-        for instance in self._instances:
-            instance.join()
+        for index in range(len(self._instances)):
+            instance: ModelInstance | None = None
+            while instance is not self._instances[index]:  # another may have taken its place meanwhile
+                instance = self._instances[index]
+                instance.join()
+        if self._watchdog is not None:
+            self._watchdog.stop()
+
+    def _unavailable(self) -> ModelSuspended:
+        return ModelSuspended(f"model '{self._name}' is not ready: {self._impediment}")
+
+    def _replace(self, index: int, instance: ModelInstance, rescue: Rescue) -> None:
+        """On the watchdog's thread: another instance takes the place of one that hangs or is gone."""
+        fresh: ModelInstance | None = None
+        reason = "as many as may hang do so already"
+        if len(self._stuck) < _MOST_STUCK * len(self._instances):
+            try:
+                fresh = self._build(rescue.session(), index)
+            except Exception as error:  # noqa: BLE001 - whatever it is, there is no replacement
+                reason = f"its backend gives no other session ({type(error).__name__})"
+        with self._changing:
+            if instance.alive:
+                self._stuck.add(instance)
+            if fresh is not None:
+                self._instances[index] = fresh
+                fresh.start()
+                _log.error("instance %d of model '%s' hangs or is gone: another takes its place", index, self._name)
+                return
+            self._lost.add(index)
+            _log.error("instance %d of model '%s' hangs and is not replaced: %s", index, self._name, reason)
+            if len(self._lost) < len(self._instances):
+                return
+            self._impediment = "all of its instances hang; it has to be loaded again"
+        self._batcher.fail_waiting(self._unavailable)
+        rescue.changed()
+
+    def _returned(self, instance: ModelInstance) -> bool:
+        """On the thread of an instance that was given up and has come back: whether it goes on."""
+        with self._changing:
+            self._stuck.discard(instance)
+            goes_on = self._instances[instance.index] is instance
+            if goes_on:
+                instance.resume()
+                self._lost.discard(instance.index)
+            recovered, self._impediment = bool(self._impediment) and goes_on, "" if goes_on else self._impediment
+        if recovered and self._rescue is not None:
+            self._rescue.changed()
+        return goes_on

@@ -17,6 +17,7 @@ class FakeServable:
 
     config: Any = None
     version = 1
+    impediment = ""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.done: list[str] = []

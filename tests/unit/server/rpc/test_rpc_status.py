@@ -34,6 +34,8 @@ EXPECTED = {
     errors.RegionUnavailable: "INTERNAL",
     errors.Unsupported: "UNIMPLEMENTED",
     errors.BackendFailure: "INTERNAL",
+    errors.OutOfMemory: "RESOURCE_EXHAUSTED",
+    errors.ModelSuspended: "UNAVAILABLE",
 }
 
 
