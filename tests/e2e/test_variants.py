@@ -46,6 +46,7 @@ def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.mark.timeout(300)  # eight servers, one after the other
 def test_every_variant_has_its_row_and_the_page_says_which_to_run(tiny: Path, tmp_path: Path) -> None:
     done = run(tiny, tmp_path, *SHORT, "--judge", "8")
     assert done.returncode == 0, done.stdout + done.stderr
