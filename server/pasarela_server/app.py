@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import gc
 import logging
@@ -11,6 +12,7 @@ import platform
 import shutil
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -76,9 +78,9 @@ def run(config: ServerConfig, loading: LoadingModels) -> int:
         sys.stderr.write(f"pasarela-server: error: {error}\n")
         code = 1
     if loading.busy:
-        # A model that is still being loaded cannot be interrupted, and nobody waits for it any more.
+        # A model that is still being loaded or executed cannot be interrupted, and nobody waits for it any more.
         if code == 0:
-            _log.info("stopped while models were still being loaded")
+            _log.info("stopped while models were still being loaded or executed")
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -159,7 +161,24 @@ async def _serve(config: ServerConfig, loading: LoadingModels) -> None:
     if pages is not None:
         pages.close()
     if loaded.done() and await asyncio.to_thread(poller.stop, _LAST_BYTES_S):
-        await asyncio.to_thread(loading.close, _LAST_BYTES_S)
+        await _close(loading)
+
+
+async def _close(loading: LoadingModels) -> None:
+    """Unloads everything; what is executed and does not end is left to the end of the process.
+
+    Not on a thread of the event loop's pool: its end would be waited for.
+    """
+    loop, closed = asyncio.get_running_loop(), asyncio.Event()
+
+    def close() -> None:
+        loading.close(_LAST_BYTES_S)
+        with contextlib.suppress(RuntimeError):  # nobody waits any more
+            loop.call_soon_threadsafe(closed.set)
+
+    threading.Thread(target=close, name="close", daemon=True).start()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(closed.wait(), 2 * _LAST_BYTES_S)
 
 
 def _fronts(config: ServerConfig, security: SecuritySettings, desks: Desks, *, traced: bool) -> Fronts | None:
