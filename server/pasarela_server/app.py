@@ -246,7 +246,7 @@ def _send_traces(loading: LoadingModels, failures: FailureTable) -> None:
     except TracingUnavailable as error:
         if plan.required:
             raise
-        _log.warning("%s; until then none are sent, although a variable of OpenTelemetry names a collector", error)
+        _log.warning("no traces are sent, although a variable of OpenTelemetry names a collector: %s", error)
 
 
 def _failures(config: ServerConfig) -> FailureTable:

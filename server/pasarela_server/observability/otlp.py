@@ -22,6 +22,7 @@ _log = logging.getLogger("pasarela_server.observability")
 _MOST_WAITING = 10_000
 """Requests that may wait to be made spans of; more are dropped."""
 _SAMPLED = 1
+_PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _SCOPE = "pasarela_server"
 
 
@@ -105,8 +106,16 @@ def export_spans(url: str, resource: Mapping[str, str], status: Callable[[type[B
         status: See `SpanExport`.
 
     Raises:
-        TracingUnavailable: The packages for it are not installed.
+        TracingUnavailable: The packages for it are not installed, or a variable asks for another protocol.
     """
+    for variable in _PROTOCOLS:
+        protocol = os.environ.get(variable)
+        if protocol:
+            if protocol != "grpc":
+                raise TracingUnavailable(
+                    f"{variable} asks for {protocol}: this server sends traces by grpc, to port 4317 of most collectors"
+                )
+            break
     try:
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.trace.export import BatchSpanProcessor

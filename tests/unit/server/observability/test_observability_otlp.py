@@ -123,3 +123,23 @@ def test_without_the_packages_the_command_that_installs_them_is_named(monkeypatc
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.grpc.trace_exporter", None)
     with pytest.raises(TracingUnavailable, match=r"pip install 'pasarela-server\[otel\]'"):
         export_spans("", {}, str)
+
+
+@pytest.mark.parametrize(
+    ("environment", "refused"),
+    [
+        # reason: a collector's HTTP port understands no gRPC, and would be asked in vain for ever
+        ({"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, "OTEL_EXPORTER_OTLP_PROTOCOL asks for http/protobuf"),
+        ({"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/json"}, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL asks for http/json"),
+        # reason: the variable for traces wins over that for everything
+        ({"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}, ""),
+    ],
+)
+def test_another_protocol_is_refused(monkeypatch, environment, refused):
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    if not refused:
+        export_spans("http://127.0.0.1:9", {}, str).close(60)
+        return
+    with pytest.raises(TracingUnavailable, match=refused):
+        export_spans("http://127.0.0.1:9", {}, str)
