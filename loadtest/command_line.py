@@ -24,7 +24,7 @@ early; what was measured until then is in its report.
 
 exit codes:
   0  all objectives met
-  1  more requests failed than the objectives allow, or none was made
+  1  more requests failed than the objectives allow, none was made, or the run could not be kept
   2  wrong usage, or a scenario that says something wrong
   3  no server
   4  requests were answered, but another objective was missed: too slow, too few, too late

@@ -9,7 +9,7 @@ from loadtest.records import RunFacts
 MET: Final = 0
 """All objectives were met."""
 FAILED: Final = 1
-"""More requests failed than the objectives allow, or none was made."""
+"""More requests failed than the objectives allow, none was made, or the run could not be kept."""
 USAGE: Final = 2
 """Wrong usage, or a scenario that says something wrong."""
 NO_SERVER: Final = 3
@@ -25,6 +25,8 @@ _BROKEN: Final = frozenset({"failed", "refused"})
 
 def exit_code(facts: RunFacts) -> int:
     """The code of a run whose objectives were judged."""
+    if facts.fault:
+        return FAILED
     if facts.cut_short:
         return STOPPED
     missed = {objective.name for objective in facts.objectives if not objective.met}

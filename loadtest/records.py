@@ -204,6 +204,8 @@ class RunFacts:
     """From its start until it was ready; None if it ran already."""
     cut_short: bool = False
     """Whether it was stopped before its end; what was measured until then is in the records."""
+    fault: str = ""
+    """Why it was, if nobody asked for it: a sentence."""
     overrun: int = 0
     """Requests that were due and not sent, for the bound on those under way; they are in the records as `unsent`."""
     objectives: tuple[ObjectiveResult, ...] = ()

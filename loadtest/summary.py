@@ -33,7 +33,8 @@ def describe_run(folder: Path) -> str:
     if facts.objectives:
         parts.append(_objectives(facts.objectives))
     if facts.cut_short:
-        parts.append("  cut short: these are the figures of what was measured until then")
+        why = f" ({facts.fault})" if facts.fault else ""
+        parts.append(f"  cut short{why}: these are the figures of what was measured until then")
     return "\n\n".join(parts)
 
 

@@ -82,5 +82,6 @@ class Collector:
                 self.measured.setdefault(record.step, []).append(record)
 
     def close(self) -> None:
-        """Closes the files."""
-        self._stack.close()
+        """Closes the files; what could not be written before cannot be written now, and was told."""
+        with contextlib.suppress(OSError):
+            self._stack.close()

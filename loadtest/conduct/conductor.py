@@ -75,6 +75,7 @@ class Conductor:
         self._shares: list[str] = []
         self._stop = Event()
         self._cut_short = False
+        self._fault = ""
         self._concluded = False
         self._ticks = self._play()
 
@@ -119,6 +120,7 @@ class Conductor:
     def _give_up(self, why: str) -> None:
         if not self._stop.is_set():
             self._progress.say(why)
+            self._fault = why
             self.cut_short()
 
     def _play(self) -> Iterator[Tick]:
@@ -271,6 +273,7 @@ class Conductor:
             seeds=(self._run.scenario.load.seed,) * len(self._shares),
             url=self._run.access.url,
             cut_short=self._cut_short,
+            fault=self._fault,
             overrun=self._collector.overrun,
             findings=findings,
         )

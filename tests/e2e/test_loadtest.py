@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -229,6 +230,22 @@ def test_ctrl_c_ends_the_run_and_leaves_what_was_measured(tiny: Path, tmp_path: 
     assert {record.outcome for record in records} == {"done"}, "what was under way was still answered"
     assert (folder / "report.html").exists()
     assert "stopped" in (folder / "server.log").read_text()
+
+
+def test_records_that_cannot_be_written_end_the_run(slow: tuple[str, Any], tmp_path: Path) -> None:
+    """A disk without room, as far as the run can tell: no file may grow beyond some kilobytes."""
+    scenario = write_scenario(tmp_path / "s.yaml", load={"kind": "closed", "users": 2, "duration": "10m"})
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, most))
+    try:
+        facts, records = load(scenario, slow[0], tmp_path / "r")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    assert facts.cut_short
+    assert facts.fault in (tmp_path / "r" / "locust-output.log").read_text()
+    assert "records cannot be written" in facts.fault
+    assert records
+    assert exit_code(facts) == 1
 
 
 def test_locusts_own_page_runs_the_scenario(slow: tuple[str, Any], tmp_path: Path) -> None:

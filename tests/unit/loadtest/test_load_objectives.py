@@ -144,6 +144,10 @@ def test_a_run_without_requests_says_so(tmp_path: Path) -> None:
     assert "no request belongs to the results" in describe_run(tmp_path)
 
 
+def test_a_run_that_could_not_be_kept_failed() -> None:
+    assert exit_code(replace(FACTS, cut_short=True, fault="no space left")) == 1
+
+
 @pytest.mark.parametrize(
     ("missed", "cut_short", "code"),
     [
