@@ -1,4 +1,7 @@
-"""A real server that also knows the backend of `hostile_backend`; run it as the server is run."""
+"""A real server that also knows the backend of `hostile_backend`.
+
+For `start_server(…, under=HOSTILE)`: what stands before the server's own command.
+"""
 
 import sys
 
@@ -6,7 +9,11 @@ from pasarela_server import loading
 from pasarela_server.__main__ import main
 from tests.hostile_backend import HostileLoader
 
+HOSTILE = (sys.executable, "-m", "tests.hostile_server")
+_INSTEAD_OF = ["-m", "pasarela_server"]
+
 if __name__ == "__main__":
     known = loading.loaders
     loading.loaders = lambda: {**known(), HostileLoader.name: HostileLoader()}
-    sys.exit(main())
+    arguments = sys.argv[1:]
+    sys.exit(main(arguments[3:] if arguments[1:3] == _INSTEAD_OF else arguments))

@@ -88,6 +88,7 @@ def load_raw(
             for output, filename in config.label_filenames.items()
         }
         samples = read_warmup(desired.written, config.inputs, config.max_batch_size, desired.source)
+        outputs = OutputCheck(config.name, config.outputs, batched=config.max_batch_size > 0)
         sessions = [backend.session() for _ in range(config.instance_count)]
         warm = warm_up(
             config,
@@ -96,6 +97,7 @@ def load_raw(
             samples,
             desired.folder,
             artefact=backend.spec,
+            outputs=outputs,
         )
         scheduler = Scheduler(
             config.name,
@@ -110,7 +112,7 @@ def load_raw(
             # What may hang must not do so on the event loop.
             small=None if on_gpu or isolated or isolation.timeout_s else Small(),
             budget=None if on_gpu else budget,
-            outputs=OutputCheck(config.name, config.outputs, batched=config.max_batch_size > 0),
+            outputs=outputs,
             rescue=None
             if isolated or isolation.timeout_s is None
             else Rescue(isolation.timeout_s, backend.session, changed),

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from pasarela_server.backends.artefacts import lacks_memory
 from pasarela_server.detection.image import DecodedImage, RgbImage
 from pasarela_server.detection.letterbox import Letterbox
 from pasarela_server.detection.options import DetectOptions
 from pasarela_server.detection.yolo import YoloDetector
-from pasarela_server.errors import DeadlineExpired, InvalidRequest
+from pasarela_server.errors import DeadlineExpired, InvalidRequest, OutOfMemory, ServingError
 from pasarela_server.repository.image_line import ImageLine
 from pasarela_server.repository.relay import Relay
 from pasarela_server.repository.result import DetectOverrides, DetectResult, ImageSource
@@ -105,6 +106,7 @@ class DetectionPipeline:
             DeadlineExpired: The deadline passed, or is too near.
             ModelUnavailable: The raw model is not ready.
             BackendFailure: The framework raised.
+            OutOfMemory: Memory ran out for the image.
         """
         with self.raw() as raw:
             return await self.detect_with(raw, image, overrides, deadline_monotonic_s)
@@ -125,7 +127,8 @@ class DetectionPipeline:
         submitted_ns = time.monotonic_ns()
 
         def prepare() -> _Prepared:
-            return _prepare(self.model, image, detector, self.limits, deadline_monotonic_s, submitted_ns, room)
+            with _within_memory(self.model):
+                return _prepare(self.model, image, detector, self.limits, deadline_monotonic_s, submitted_ns, room)
 
         def submit(prepared: _Prepared) -> Future[BatchAnswer]:
             answer_by_s = deadline_monotonic_s
@@ -135,7 +138,8 @@ class DetectionPipeline:
             return raw.submit({detector.input_name: prepared.array}, 1, answer_by_s, overrides.priority)
 
         def finish(prepared: _Prepared, answer: BatchAnswer, answered_ns: int) -> DetectResult:
-            result = self._finish(detector, prepared, answer, answered_ns, options)
+            with _within_memory(self.model):
+                result = self._finish(detector, prepared, answer, answered_ns, options)
             if line is not None:
                 line.finished((time.monotonic_ns() - answered_ns) / 1e9)
             return result
@@ -203,6 +207,17 @@ def choose_options(
         )
     except InvalidRequest as error:
         raise InvalidRequest(f"model {model!r}: {error}") from error
+
+
+@contextmanager
+def _within_memory(model: str) -> Iterator[None]:
+    """Turns what libraries raise for want of memory into OutOfMemory: the request fails, and nothing else."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, ServingError) or not lacks_memory(error):
+            raise
+        raise OutOfMemory(f"model {model!r}: memory ran out for the image") from error
 
 
 @dataclass(frozen=True, slots=True)

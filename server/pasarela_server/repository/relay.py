@@ -67,7 +67,7 @@ class Relay(Generic[_Prepared, _Result]):
         try:
             prepared = self._prepare()
             answer = self._submit(prepared)
-        except Exception as error:  # noqa: BLE001 - handed to whoever awaits the result
+        except BaseException as error:  # noqa: BLE001 - handed to whoever awaits the result
             self._fail(error)
             return
         # Futures keep their callbacks when they are done: these keep nothing then, or image and answer would hold each
@@ -86,15 +86,15 @@ class Relay(Generic[_Prepared, _Result]):
             return
         try:
             self._pool.submit(self._run_finish, prepared, answered.result(), time.monotonic_ns())
-        except RuntimeError as shut_down:
-            self._fail(shut_down)
+        except Exception as refused:  # noqa: BLE001 - the pool is shut down, or has no memory: nobody else would say so
+            self._fail(refused)
 
     def _run_finish(self, prepared: _Prepared, answer: BatchAnswer, answered_ns: int) -> None:
         if self._done.cancelled():
             return
         try:
             result = self._finish(prepared, answer, answered_ns)
-        except Exception as error:  # noqa: BLE001 - handed to whoever awaits the result
+        except BaseException as error:  # noqa: BLE001 - handed to whoever awaits the result
             self._fail(error)
             return
         if self._done.set_running_or_notify_cancel():

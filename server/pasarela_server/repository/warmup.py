@@ -12,6 +12,7 @@ import numpy as np
 
 from pasarela_server.backends.base import ArtefactSpec, Session
 from pasarela_server.backends.limits import check_spatial
+from pasarela_server.backends.outputs import OutputCheck
 from pasarela_server.config.model import ModelConfig
 from pasarela_server.config.warmup import WarmupData, WarmupInput, WarmupSample
 from pasarela_server.detection.options import DetectOptions
@@ -34,6 +35,7 @@ def warm_up(
     folder: Path,
     *,
     artefact: ArtefactSpec | None = None,
+    outputs: OutputCheck | None = None,
 ) -> str:
     """Runs each session on what will come: each batch size of zeros, or the samples that the configuration asks for.
 
@@ -45,6 +47,7 @@ def warm_up(
         folder: The model's folder.
         artefact: What the artefact says of itself: which sizes it takes, and whether a batch is computed one row after
             the other, so that one row stands for all batches.
+        outputs: Looks at each answer; None if nobody does.
 
     Returns:
         What was done, for people.
@@ -74,7 +77,9 @@ def warm_up(
         try:
             for inputs, repeats in requests:
                 for _ in range(repeats):
-                    session.infer(inputs)
+                    answer = session.infer(inputs)
+                    if outputs is not None:
+                        outputs.check(answer, _rows(inputs))
             if detector is not None:
                 _detect_once(session, detector)
         except ServingError as error:
@@ -95,6 +100,11 @@ def _check_sizes(model: str, artefact: ArtefactSpec, requests: Sequence[Mapping[
             check_spatial(artefact, inputs)
         except InvalidRequest as error:
             raise InvalidModel(f"model {model!r}: it cannot be warmed up: {error}") from error
+
+
+def _rows(inputs: Mapping[str, Array]) -> int:
+    shape = next(iter(inputs.values())).shape
+    return shape[0] if shape else 1
 
 
 def batch_sizes(config: ModelConfig) -> tuple[int, ...]:
