@@ -7,7 +7,8 @@ from pathlib import Path
 
 _LONGEST = 240
 _ABSOLUTE_PATH = re.compile(r"(?<![\w.])(?:[A-Za-z]:)?[\\/](?:[^\s'\"\\/:]+[\\/])+")
-
+_SOURCE = re.compile(r"\b[\w./\\-]+\.(?:cc|cpp|cxx|cu|h|hpp):\d+:?\s*")
+"""Where in a framework's own source the error was found."""
 _PREFIX = re.compile(r"\[ONNXRuntimeError\] : \d+ : \w+ : |RuntimeError: ")
 
 
@@ -25,5 +26,5 @@ def reason(error: BaseException, artefact: Path | None = None) -> str:
         for folder in (artefact.absolute().parent, artefact.parent):
             text = text.replace(f"{folder}/", "")
     telling = [line.strip() for line in text.splitlines() if any(letter.isalpha() for letter in line)]
-    line = _ABSOLUTE_PATH.sub("", _PREFIX.sub("", telling[-1])) if telling else type(error).__name__
+    line = _SOURCE.sub("", _ABSOLUTE_PATH.sub("", _PREFIX.sub("", telling[-1]))) if telling else type(error).__name__
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"

@@ -9,10 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from pasarela_server.errors import InvalidRequest
+from pasarela_server.errors import InvalidRequest, LoadFailed
 from pasarela_server.repository.scan import CONFIG_FILE, ModelOnDisk, scan
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}")
+
+MOST_FILES = 64
+"""That a client may send of one model."""
+MOST_BYTES = 4 * 2**30
+"""Of all models together that clients have sent and that are loaded; one alone is limited by the size of a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,28 +33,47 @@ class LoadOverride:
 class OverrideStore:
     """Folders of models that clients have sent, one for each model. Frameworks map none of the files."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        """Builds an empty one.
+
+        Args:
+            most_bytes: Of all models together.
+        """
+        self._most_bytes = most_bytes
         self._folders: dict[str, Path] = {}
+        self._sizes: dict[str, int] = {}
 
     def place(self, name: str, override: LoadOverride) -> ModelOnDisk:
         """Writes a model that was sent, in place of one that was sent before.
 
         Raises:
-            InvalidRequest: The model's name, or that of a file, is none.
+            InvalidRequest: The model's name, or that of a file, is none, or there are too many files or bytes.
+            LoadFailed: There is no room for it on the server.
         """
+        size = sum(map(len, override.files.values()))
+        others = sum(held for other, held in self._sizes.items() if other != name)
+        if others + size > self._most_bytes:
+            raise InvalidRequest(
+                f"model {name[:80]!r}: its {size:,} bytes, with {others:,} of other models that were sent, are more "
+                f"than the {self._most_bytes:,} that the server keeps; unload one of those"
+            )
         folder = Path(tempfile.mkdtemp(prefix="pasarela-model-"))
         try:
             write_override(folder, name, override)
+        except OSError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise LoadFailed(f"model {name[:80]!r} cannot be stored: {error.strerror}") from error
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         self.drop(name)
-        self._folders[name] = folder
+        self._folders[name], self._sizes[name] = folder, size
         (found,) = scan(folder)
         return found
 
     def drop(self, name: str) -> None:
         """Removes what was sent of a model, if anything was."""
+        self._sizes.pop(name, None)
         folder = self._folders.pop(name, None)
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
@@ -64,10 +88,12 @@ def write_override(root: Path, name: str, override: LoadOverride) -> None:
     """Writes a model that a client sent into an empty repository of its own.
 
     Raises:
-        InvalidRequest: The model's name, or that of a file, is none.
+        InvalidRequest: The model's name, or that of a file, is none, or there are too many files.
     """
     if _NAME.fullmatch(name) is None:
         raise InvalidRequest(f"a model that is sent with its files cannot be called {name[:80]!r}")
+    if len(override.files) > MOST_FILES:
+        raise InvalidRequest(f"model {name!r}: {len(override.files)} files are sent; expected at most {MOST_FILES}")
     folder = root / name
     folder.mkdir()
     (folder / CONFIG_FILE).write_text(override.config_text, encoding="utf-8")

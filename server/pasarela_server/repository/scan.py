@@ -10,6 +10,8 @@ from pathlib import Path
 from pasarela_server.errors import InvalidModel
 
 CONFIG_FILE = "config.pbtxt"
+_READ_TOO = ("version_labels.json", "warmup")
+"""Beside config.pbtxt and the versions; label files are checked where they are read."""
 _VERSION = re.compile(r"[1-9][0-9]*")
 
 
@@ -68,9 +70,9 @@ def _scan_model(folder: Path, boundary: Path) -> ModelOnDisk:
             int(entry.name) for entry in folder.iterdir() if _VERSION.fullmatch(entry.name) and entry.is_dir()
         )
         versions = {number: folder / str(number) for number in numbers}
-        for version in versions.values():
-            _refuse_escape(version, boundary)
-            for file in version.rglob("*"):
+        for place in (*versions.values(), *(folder / name for name in _READ_TOO)):
+            _refuse_escape(place, boundary)
+            for file in place.rglob("*"):
                 _refuse_escape(file, boundary)
     except InvalidModel as error:
         return ModelOnDisk(folder.name, folder, problem=str(error))

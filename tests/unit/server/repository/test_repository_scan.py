@@ -83,6 +83,9 @@ def test_an_empty_repository_must_be_asked_for(tmp_path: Path) -> None:
         pytest.param("m/1/model.onnx", id="a model file"),
         pytest.param("m/1/deep/weights.bin", id="a file further down"),
         pytest.param("m/config.pbtxt", id="a configuration"),
+        pytest.param("m/version_labels.json", id="labels of versions"),
+        pytest.param("m/warmup", id="the folder of the warm-up"),
+        pytest.param("m/warmup/sample", id="a file of the warm-up"),
     ],
 )
 def test_a_link_that_leads_out_of_the_repository_is_refused(tmp_path: Path, link: str) -> None:
