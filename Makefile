@@ -11,7 +11,7 @@ ARGS ?=
 ENGINE ?= $(or $(shell command -v docker),$(shell command -v podman),docker)
 PEERS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pasarela-peers
 
-.PHONY: help setup serve test lint format proto client-sync benchmark benchmark-peers compatibility conversion exports loadtest knee peers variants browser train docs fuzz image image-check up down monitoring-check clean
+.PHONY: help setup serve test lint format proto client-sync benchmark benchmark-peers compatibility conversion exports loadtest knee peers variants browser train docs fuzz chaos soak audit image image-check up down monitoring-check clean
 
 help:  ## list these commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -98,6 +98,15 @@ compatibility: .venv/.dev  ## run the clients of others against the server, writ
 
 fuzz: .venv/.dev  ## over a million wrong inputs, in process and over a socket (half an hour; ARGS="--help")
 	$(BIN)/python -m tests.fuzz $(ARGS)
+
+chaos: .venv/.dev  ## faults on a real server under load, nothing may be lost (minutes; ARGS="--list")
+	$(BIN)/python -m tests.chaos $(ARGS)
+
+soak: .venv/.dev  ## mixed load and reloads for an hour: memory, threads, descriptors, answers (ARGS="--minutes 10")
+	$(BIN)/python -m tests.soak $(ARGS)
+
+audit:  ## what scanners find: bandit in the code, pip-audit in what it depends on (tools outside the project)
+	@tests/audit.sh $(PEERS)/audit
 
 image:  ## build the serving image, for a GPU where there is one (KIND=cpu or KIND=gpu decides)
 	@kind=$$(server/images/choose.sh) && set -x && \

@@ -26,7 +26,7 @@ _AFTER_REFUSAL_S = 0.03
 _FRAMES = 12
 _OPTIONS = (
     ("grpc.use_local_subchannel_pool", 1),
-    *((f"grpc.{name}_reconnect_backoff_ms", 50) for name in ("initial", "min", "max")),
+    *((f"grpc.{name}_reconnect_backoff_ms", 50) for name in ("initial", "max")),
 )
 
 _PATIENT = Connection(retry=Retry(retries=1000, longest_s=0.2, budget=1000.0))

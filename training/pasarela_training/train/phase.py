@@ -119,7 +119,9 @@ def _train(run: PhaseRun, callbacks: PhaseCallbacks) -> Path:
 def _epochs_done(checkpoint: Path) -> int:
     import torch
 
-    return int(torch.load(checkpoint, map_location="cpu", weights_only=False)["epoch"]) + 1
+    # A checkpoint that this run wrote: it may be a pickle.
+    state = torch.load(checkpoint, map_location="cpu", weights_only=False)  # nosec B614
+    return int(state["epoch"]) + 1
 
 
 def _stripped(checkpoint: Path, copy: Path) -> Path:
@@ -133,7 +135,9 @@ def _stripped(checkpoint: Path, copy: Path) -> Path:
 def _finite(weights: Path) -> bool:
     import torch
 
-    model = torch.load(weights, map_location="cpu", weights_only=False)["model"]
+    # As above.
+    state = torch.load(weights, map_location="cpu", weights_only=False)  # nosec B614
+    model = state["model"]
     return all(bool(torch.isfinite(tensor).all()) for tensor in model.state_dict().values())
 
 

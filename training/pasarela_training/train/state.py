@@ -51,7 +51,8 @@ def restore_state(trainer: Any, place: Path) -> bool:
 
     if not place.is_file():
         return False
-    state = torch.load(place, map_location="cpu", weights_only=False)
+    # Written by `keep_state` of the same run: it may be a pickle.
+    state = torch.load(place, map_location="cpu", weights_only=False)  # nosec B614
     if state["epoch"] != trainer.start_epoch - 1:
         return False
     unwrap_model(trainer.model).load_state_dict(state["model"])
