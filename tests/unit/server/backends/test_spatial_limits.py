@@ -24,6 +24,9 @@ DYNAMIC = spec(-1, 3, -1, -1)
         pytest.param(DYNAMIC, (320, 64), id="any multiple"),
         pytest.param(spec(-1, 3, 100, 100), (100, 100), id="fixed sizes are the model's own affair"),
         pytest.param(spec(-1, 3, -1, -1, metadata={}), (1, 1), id="nobody says that it has a stride"),
+        pytest.param(spec(-1, 3, -1, -1, metadata={"stride": 32}), (1, 1), id="a stride that is none of an image"),
+        pytest.param(spec(-1, 3, -1, -1, metadata=METADATA | {"stride": "wide"}), (1, 1), id="a stride that is none"),
+        pytest.param(spec(-1, 3, -1, -1, metadata=METADATA | {"stride": float("inf")}), (1, 1), id="nor is this"),
     ],
 )
 def test_what_the_network_can_take_passes(model: ArtefactSpec, size: tuple[int, int]) -> None:
@@ -38,6 +41,19 @@ def test_what_the_network_can_take_passes(model: ArtefactSpec, size: tuple[int, 
         pytest.param(DYNAMIC, (320, 330), "width must be a positive multiple of 32, got 330", id="no multiple"),
         pytest.param(spec(-1, 3, -1, 100), (16, 100), "height must be", id="one side fixed"),
         pytest.param(spec(-1, 3, -1, -1, metadata=METADATA | {"stride": 64}), (96, 64), "of 64, got 96", id="stride"),
+        pytest.param(
+            spec(-1, 3, -1, -1, metadata=METADATA | {"stride": [8, 16, 32]}),
+            (16, 32),
+            "of 32, got 16",
+            id="a stride for each head",
+        ),
+        pytest.param(spec(-1, 3, -1, -1, metadata=METADATA | {"stride": 32.0}), (1, 1), "of 32, got 1", id="a float"),
+        pytest.param(
+            spec(-1, 3, -1, -1, metadata={"stride": 32, "task": "detect"}),
+            (1, 1),
+            "of 32, got 1",
+            id="metadata of which half is lost",
+        ),
     ],
 )
 def test_what_it_cannot_take_is_refused(model: ArtefactSpec, size: tuple[int, int], says: str) -> None:
