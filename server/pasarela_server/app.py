@@ -50,6 +50,7 @@ from pasarela_server.rpc.server import SERVICES, build_server, listen
 from pasarela_server.rpc.settings import SettingsCalls
 from pasarela_server.rpc.shared_memory import SharedMemoryCalls
 from pasarela_server.rpc.status import FailureTable, status_codes
+from pasarela_server.scheduling.instance import executing
 from pasarela_server.security.files import UnusableFile
 from pasarela_server.security.settings import SecuritySettings
 
@@ -77,7 +78,7 @@ def run(config: ServerConfig, loading: LoadingModels) -> int:
     except (InvalidModel, PortUnavailable, FrontsUnavailable, UnusableFile, TracingUnavailable) as error:
         sys.stderr.write(f"pasarela-server: error: {error}\n")
         code = 1
-    if loading.busy:
+    if loading.busy or executing():
         # A model that is still being loaded or executed cannot be interrupted, and nobody waits for it any more.
         if code == 0:
             _log.info("stopped while models were still being loaded or executed")

@@ -33,6 +33,17 @@ _log = logging.getLogger("pasarela_server.scheduling")
 _PAUSE_S = 0.05
 
 
+_THREAD = "instance-"
+
+
+def executing() -> bool:
+    """Whether the thread of any instance of this process is there: one that hangs outlives its model.
+
+    A process that lets go of what such a thread uses aborts.
+    """
+    return any(thread.name.startswith(_THREAD) for thread in threading.enumerate())
+
+
 class ModelInstance:
     """Executes a model's batches on a thread of its own, until its batcher is closed and empty."""
 
@@ -78,7 +89,7 @@ class ModelInstance:
         self._left = threading.Event()
         """The thread has ended, or was given up."""
         self._wide = WideExecutions(session, budget) if budget and isinstance(session, WideSession) else None
-        self._thread = threading.Thread(target=self._run, name=f"instance-{name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"{_THREAD}{name}", daemon=True)
 
     def start(self) -> None:
         """Starts the thread."""
