@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 from typing import Any
 
 from pasarela_server.__main__ import main
@@ -16,11 +17,10 @@ def _sabotage() -> None:
     execute = ModelInstance.execute
 
     def executes(self: ModelInstance, *arguments: Any, **options: Any) -> None:
-        try:
-            _pending.pop()
-        except IndexError:
+        if not (_pending and threading.current_thread().name.startswith("instance-")):
             execute(self, *arguments, **options)
         else:
+            _pending.pop()
             sys.stderr.write("sabotage: the thread of an instance ends\n")
             sys.stderr.flush()
             raise SystemExit

@@ -110,7 +110,9 @@ def came_of(error: grpc.RpcError) -> Came:
     code = error.code()
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return Came.LOST
-    told = any(key == "pasarela-error" for key, _ in error.trailing_metadata() or ())
+    told = [value for key, value in error.trailing_metadata() or () if key == "pasarela-error"]
+    if told == ["NoVersionReady"]:
+        return Came.REFUSED
     if code in _SAFE_TO_REPEAT and (told or _NOT_SENT in (error.details() or "")):
         return Came.REFUSED
     return Came.FAILED

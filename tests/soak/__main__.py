@@ -22,6 +22,8 @@ _CLIENTS = (tensors, tensors, labelled, images, frames, library, library_stream,
 _SAMPLE_S = 2.0
 _LINE_S = 60.0
 _BEFORE_S = 15.0
+_QUIET_S = 40.0
+_LOOKS = 100
 _EPILOG = """\
 Clients ask for tensors (the newest version, and one by label), images, streams, tensors in shared memory; some ask
 wrongly, some leave in the middle. Meanwhile versions are published, labels move and go back, versions are taken back.
@@ -70,7 +72,7 @@ def _soak(folder: Path, whole_s: float, frontends: int) -> int:
             begun_s = time.monotonic()
             _watch(server, load, publisher, samples, begun_s, whole_s)
         publisher.tidy()
-        after = _quiet(server)
+        after = _quiet(server, before)
         log = server.said()
         code = server.stop()
     counts, problems = load.tally.counts(), [*publisher.faults, *map(repr, load.broken)]
@@ -134,21 +136,25 @@ def _sample(server: Served, at_s: float = 0.0) -> Sample:
     return Sample(at_s, server.rss_mb(), server.threads(), server.descriptors())
 
 
-def _quiet(server: Served) -> Sample:
-    """What it holds when nobody asks: the least of what is seen for a while, since it lets go of things in its time."""
+def _quiet(server: Served, before: Sample | None = None) -> Sample:
+    """What it holds when nobody asks, since it lets go of things in its time: the least of what is seen.
+
+    Args:
+        server: The server.
+        before: What it should come back to: it is given half a minute for that.
+    """
     seen: list[Sample] = []
 
     def looked() -> bool:
         seen.append(_sample(server))
-        return len(seen) >= 100
+        if before is None:
+            return len(seen) >= _LOOKS
+        return seen[-1].threads <= before.threads and seen[-1].descriptors <= before.descriptors
 
-    wait_for(looked, 30)
-    return Sample(
-        0.0,
-        min(each.rss_mb for each in seen),
-        min(each.threads for each in seen),
-        min(each.descriptors for each in seen),
-    )
+    wait_for(looked, _QUIET_S)
+    if before is not None:
+        return seen[-1]
+    return Sample(0.0, seen[-1].rss_mb, min(each.threads for each in seen), min(each.descriptors for each in seen))
 
 
 if __name__ == "__main__":

@@ -53,7 +53,9 @@ class Publisher:
         return sorted(int(folder.name) for folder in (self._root / ADD).iterdir() if folder.name.isdigit())
 
     def _run(self) -> None:
-        steps = itertools.cycle((self._publish, self._relabel, self._publish, self._label_back, self._version_back))
+        # Each label goes back to a version that is still there.
+        turn = (self._publish, self.tidy, self._publish, self.tidy, self._label_back, self._version_back)
+        steps = itertools.cycle(turn)
         while not self._over.wait(self._every_s):
             try:
                 next(steps)()
@@ -66,9 +68,6 @@ class Publisher:
         write_onnx(self._root / ADD / str(self._newest), self._newest)
         for number in self._numbers()[:-_KEPT]:
             shutil.rmtree(self._root / ADD / str(number))
-
-    def _relabel(self) -> None:
-        self.tidy()
 
     def _label_back(self) -> None:
         self._command("rollback", ADD, STABLE)
