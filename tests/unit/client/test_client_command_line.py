@@ -173,7 +173,9 @@ def test_wrong_values(
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [[], ["detect"], ["detect", "a.jpg", "--confidence"], ["detect", "a.mp4", "--jpeg", "96"], ["dance"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["detect"], ["detect", "a.jpg", "--confidence"], ["detect", "a.mp4", "--jpeg", "96"], ["dance"]]
+)
 def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as raised:
         main(arguments)
