@@ -232,7 +232,7 @@ class _Eyes(ImageService):
 
     @override
     async def answer(
-        self, request: detection_pb2.DetectRequest, remaining_s: float | None
+        self, request: detection_pb2.DetectRequest, remaining_s: float | None, caller: object
     ) -> detection_pb2.DetectResponse:
         parse_version(request.model_name, request.model_version)
         source = decode_image_source("m", request.image)
