@@ -15,7 +15,7 @@ EYES = "eyes"
 """A detector that sees the same on every picture."""
 MOODY = "moody"
 """`y = x + 1`, after as many rounds as the second number says; a first number below 0 makes it fail."""
-ROUNDS_A_SECOND = 40_000
+ROUNDS_A_SECOND = 150_000
 """About so many; machines differ."""
 
 

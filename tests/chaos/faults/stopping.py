@@ -29,6 +29,8 @@ from tests.chaos.served import Served, health_of, wait_for
 
 _NOT_SERVING = 2
 _GRACE_S = 20.0
+_AT_THE_DOOR = 5
+"""As many as there are clients: each has one call under way."""
 
 
 def _sigterm(folder: Path) -> Outcome:
@@ -42,6 +44,7 @@ def _sigterm(folder: Path) -> Outcome:
         findings.healthy(load)
         long_ones = [pool.submit(_long, server.url, number) for number in range(2)]
         time.sleep(0.3)
+        findings.require(not any(each.done() for each in long_ones), "nothing long was under way")
         fault_s = time.monotonic()
         code = server.stop()
         ended_s = time.monotonic()
@@ -56,8 +59,11 @@ def _sigterm(folder: Path) -> Outcome:
         server.wait_ready()
         findings.healthy(load)
     findings.require("Traceback" not in server.said(), "its log has a traceback")
-    findings.require(load.tally.counts().refused > 0, "nothing was refused: there was no load")
-    return findings.outcome(load, fault_s)
+    counts = load.tally.counts()
+    findings.require(counts.refused > 0, "nothing was refused: there was no load")
+    # What has come to gRPC and not yet to the server when the port closes ends so; nothing was done for it (decision 61).
+    cancelled = sum(times for words, times in load.tally.words().items() if words.startswith("CANCELLED"))
+    return findings.outcome(load, fault_s, may_fail=counts.failed == cancelled <= _AT_THE_DOOR)
 
 
 def _long(url: str, number: int) -> bool:
@@ -160,7 +166,7 @@ FAULTS = (
     Fault(
         "sigterm",
         "SIGTERM under load, requests of a second under way; started again on the same port",
-        "health is NOT_SERVING first; what was accepted is answered, what comes after is refused as UNAVAILABLE",
+        "health is NOT_SERVING first; what was accepted is answered, what comes after is refused as UNAVAILABLE; a call that comes in the moment in which the port closes may end as CANCELLED",
         _sigterm,
         short=True,
     ),

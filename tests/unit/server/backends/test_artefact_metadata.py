@@ -66,6 +66,9 @@ def test_exported_precision(quantize: int | None, precision: str) -> None:
         ),
         pytest.param("[ONNXRuntimeError] : 7 : INVALID_PROTOBUF : parsing failed", "parsing failed", id="ONNX"),
         pytest.param("Traceback:\n  here\nRuntimeError: sizes differ", "sizes differ", id="TorchScript"),
+        pytest.param(
+            "n. Error: core/tensors.cc:592 Check no", "n. Error: Check no", id="a place in the framework's source"
+        ),
         pytest.param("ratio 3/4 is wrong", "ratio 3/4 is wrong", id="a fraction is no path"),
         pytest.param("x" * 900, "x" * 239 + "…", id="too long"),
         pytest.param("", "ValueError", id="silent"),
