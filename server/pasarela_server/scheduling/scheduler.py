@@ -253,13 +253,17 @@ class Scheduler:
     def stop(self, *, drain: bool = True) -> None:
         """Refuses new requests, answers those that wait (without `drain`: fails them), ends the instances. Blocks."""
         self._batcher.close(drain=drain)
+        self._join()
+        if self._watchdog is not None:
+            self._watchdog.stop()
+            self._join()  # it may just have put another in the place of one that hangs
+
+    def _join(self) -> None:
         for index in range(len(self._instances)):
             instance: ModelInstance | None = None
             while instance is not self._instances[index]:  # another may have taken its place meanwhile
                 instance = self._instances[index]
                 instance.join()
-        if self._watchdog is not None:
-            self._watchdog.stop()
 
     def _unavailable(self) -> ModelSuspended:
         return ModelSuspended(f"model '{self._name}' is not ready: {self._impediment}")
