@@ -34,7 +34,7 @@ serve: .venv/.serve  ## serve model_repository/ on port 8001 (ARGS="--grpc-port 
 	@exec $(BIN)/pasarela-server --model-repository model_repository $(ARGS)
 
 test: .venv/.dev  ## run all tests (ARGS="-k nms" for a part)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 lint: .venv/.dev  ## style, types, one-way imports, and that what is generated is current
 	$(BIN)/ruff check .

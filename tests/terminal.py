@@ -119,13 +119,15 @@ def terminal(
     command: Sequence[str], *, lines: int = 30, columns: int = 160, environment: Mapping[str, str] | None = None
 ) -> Iterator[Terminal]:
     """Runs a program in a terminal of that size; it is killed if it has not ended by itself."""
+    # With these set a program believes them, and not the terminal that was resized.
+    inherited = {name: text for name, text in os.environ.items() if name not in {"LINES", "COLUMNS"}}
     master, slave = os.openpty()
     try:
         fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         with subprocess.Popen(
             [sys.executable, "-c", _WRAPPER, *command],
             stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-            env={**os.environ, "TERM": "xterm-256color", **(environment or {})},
+            env={**inherited, "TERM": "xterm-256color", **(environment or {})},
         ) as process:  # fmt: skip
             try:
                 yield Terminal(master, process, lines, columns)

@@ -9,6 +9,7 @@
     ├── ModelNotFound         the server has no model, or no version, of that name
     │   └── NoVersionReady    the model exists, none of its versions can answer now; with the reasons
     ├── ModelUnavailable      the model exists and cannot answer now, with the reason
+    │   ├── ModelSuspended    what runs it hangs or is being started again; nothing was computed
     │   └── BackendMissing    its framework is not installed on the server
     ├── InvalidModel          the model's configuration or artefact cannot be served
     ├── QueueFull             the server has as much to do as it accepts
@@ -79,6 +80,10 @@ class NoVersionReady(ModelNotFound):
 
 class ModelUnavailable(PasarelaError):
     """The model is known to the server and cannot answer now."""
+
+
+class ModelSuspended(ModelUnavailable):
+    """The model is loaded, and what runs it hangs or is being started again; nothing was computed."""
 
 
 class BackendMissing(ModelUnavailable):
@@ -185,6 +190,7 @@ BY_KIND: Final[dict[str, type[PasarelaError]]] = {
         NoVersionReady,
         ModelUnavailable,
         BackendMissing,
+        ModelSuspended,
         InvalidModel,
         QueueFull,
         QueueTimeout,

@@ -14,6 +14,7 @@ from tests.chaos.tally import Came, Counts, Tally, came_of
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.short], ids=lambda fault: fault.name)
 def test_nothing_is_lost(fault: Fault, tmp_path: Path) -> None:
     outcome = fault.run(tmp_path)

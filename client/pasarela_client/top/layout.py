@@ -175,7 +175,7 @@ def _head(view: View, rows: Sequence[Row], wishes: Wishes) -> list[Line]:
     title += [Span(f"  {view.server}")] if view.server else []
     title += [Span(f"  {clock}"), Span(f"  every {wishes.every_s:g} s" if wishes.every_s else "")]
     if view.lost:
-        return [tuple(title), (Span(f"no answer for {view.away_s:.0f} s: {view.lost}; trying again", Style.BAD),)]
+        return [tuple(title), (Span(f"no answer for {view.away_s:.0f} s, trying again: {view.lost}", Style.BAD),)]
     ready = sum(row.ready for row in rows)
     told = f"{len(rows)}{f' of {len(view.rows)}' if len(rows) < len(view.rows) else ''} shown, {ready} ready"
     if view.seconds:

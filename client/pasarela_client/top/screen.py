@@ -79,6 +79,8 @@ class Screen:
                 key = window.getch()
                 if key in _QUIT:
                     return
+                if key == curses.KEY_RESIZE:
+                    window.clearok(True)  # terminals differ in what they leave standing
                 if self._react(key) or view is not drawn:
                     self._draw(window, view)
 

@@ -29,6 +29,9 @@ def spoiled(name: str) -> st.SearchStrategy[bytes]:
     return st.binary(max_size=300) | st.tuples(st.sampled_from(SEEDS[name]), changes, st.integers(0, 40)).map(spoil)
 
 
+@pytest.mark.filterwarnings(
+    "ignore:.*invalid (escape|octal escape) sequence:DeprecationWarning"
+)  # protobuf's, of a text
 @pytest.mark.parametrize("name", TARGETS)
 def test_spoiled_inputs_are_accepted_or_refused_and_nothing_else(name: str) -> None:
     @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))

@@ -116,7 +116,7 @@ def test_what_is_wrong_stands_out_and_what_is_idle_recedes() -> None:
 def test_a_server_that_is_gone_is_said_above_what_was_known() -> None:
     shown = view(lost="nothing answers at here:8001", away_s=7.4)
     lines = format_lines(shown, ROWS, Wishes())
-    assert plain(lines[1]) == "no answer for 7 s: nothing answers at here:8001; trying again"
+    assert plain(lines[1]) == "no answer for 7 s, trying again: nothing answers at here:8001"
     assert styles(lines[1]) == {Style.BAD}
     assert styles(lines[4]) == {Style.QUIET}
 

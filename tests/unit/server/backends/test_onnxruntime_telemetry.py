@@ -9,11 +9,15 @@ import pytest
 
 ROOT = Path(__file__).parents[4]
 PROGRAM = """
-import sys
+import os, sys, time
 from pathlib import Path
 from pasarela_server.backends.base import BackendOptions
 from pasarela_server.backends.onnxruntime import OnnxRuntimeLoader
 OnnxRuntimeLoader().load(Path(sys.argv[1]), BackendOptions(instances=1, threads=1))
+until_s = time.monotonic() + 60
+while sys.argv[2] == "kept" and not any(path.is_file() for path in Path(os.environ["HOME"]).rglob("*")):
+    assert time.monotonic() < until_s  # its own thread writes them, in its own time
+    time.sleep(0.05)
 """
 
 
@@ -36,7 +40,11 @@ def test_nothing_of_this_machine_is_kept_for_reports(tmp_path: Path, said: dict[
         "https_proxy": "http://127.0.0.1:9",
     }
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(model)], env=environment | said, capture_output=True, text=True, check=True
+        [sys.executable, "-c", PROGRAM, str(model), "kept" if kept else "none"],
+        env=environment | said,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert "elemetry" not in done.stderr
     assert any(path.is_file() for path in tmp_path.rglob("*")) is kept

@@ -16,7 +16,7 @@ from pasarela_proto import detection_pb2 as pb
 from pasarela_server.detection.letterbox import Letterbox
 from pasarela_server.detection.options import DetectOptions
 from pasarela_server.detection.yolo import Layout, YoloDetector
-from pasarela_server.errors import BackendFailure, InvalidRequest, ModelNotFound, QueueFull, ServerStopping
+from pasarela_server.errors import BackendFailure, InvalidRequest, ModelNotFound, OutOfMemory, QueueFull, ServerStopping
 from pasarela_server.frontends import found
 from pasarela_server.frontends.back import Back
 from pasarela_server.frontends.desk import Desks
@@ -380,7 +380,7 @@ async def test_room_is_not_given_to_another_image_while_a_thread_writes_to_it(lo
 async def test_an_image_that_finds_no_memory_gives_its_room_back(looped, painter):
     painter.spoilt = True
     painter.go.set()
-    with pytest.raises(MemoryError):
+    with pytest.raises(OutOfMemory):
         await looped.ask()
     await looped.check_idle(0, 1)
 
