@@ -115,11 +115,11 @@ image:  ## build the serving image, for a GPU where there is one (KIND=cpu or KI
 image-check: .venv/.serve  ## run the image that `make image` built: not as root, read-only, ready, answering, stopping
 	@ENGINE=$(ENGINE) server/images/check.sh pasarela:latest $(MOST_MB)
 
-up:  ## the server in a container with Prometheus and Grafana, for this machine's hardware (compose.yaml)
-	@COMPOSE_PROFILES=$$(server/images/choose.sh) $(ENGINE) compose up --build --detach $(ARGS)
+up:  ## the server in a container with Prometheus and Grafana, for this machine's hardware (PROFILES=loadtest adds Locust)
+	@COMPOSE_PROFILES=$$(server/images/choose.sh)$(PROFILES:%=,%) $(ENGINE) compose up --build --detach $(ARGS)
 
 down:  ## stop what `make up` started
-	@COMPOSE_PROFILES=cpu,gpu $(ENGINE) compose down $(ARGS)
+	@COMPOSE_PROFILES=cpu,gpu,loadtest $(ENGINE) compose down $(ARGS)
 
 monitoring-check: .venv/.dev  ## ask a real Prometheus for each panel of the dashboard, and try each alert (two minutes)
 	@server/monitoring/check.sh $(ARGS)

@@ -132,7 +132,8 @@ def test_a_server_elsewhere_tells_of_its_processes_itself(server) -> None:
     assert afar is not None
     assert near is not None
     assert afar.processes == near.processes
-    assert afar.resident_bytes == pytest.approx(near.resident_bytes, rel=0.5)
+    # Other tests use this server, and between the two looks its memory comes and goes.
+    assert near.resident_bytes / 2 < afar.resident_bytes < near.resident_bytes * 2
     assert near.cpu_s / 2 < afar.cpu_s < near.cpu_s * 2
 
 
