@@ -114,7 +114,7 @@ def overrides(arguments: argparse.Namespace, document: Mapping[str, Any]) -> lis
     entries = document.get("requests")
     for index, entry in enumerate(entries if isinstance(entries, list) else ()):
         if arguments.model is not None:
-            short.append(f"requests.{index}.model={arguments.model}")
+            short.append(f"requests.{index}.model={json.dumps(arguments.model)}")
         if arguments.images is not None and isinstance(entry, Mapping) and entry.get("user") != "raw":
             short.append(f"requests.{index}.images={json.dumps(arguments.images)}")
     if arguments.model_repository is not None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import sys
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
@@ -109,6 +108,7 @@ class EchoInference(inference_pb2_grpc.GRPCInferenceServiceServicer):
             like: host:port of a server that is asked about models, once for each; None knows one shape for all.
         """
         self._like = like
+        self._asking = asyncio.Lock()
         self._described: dict[str, inference_pb2.ModelMetadataResponse] = {}
         self._answers: dict[tuple[str, tuple[int, ...]], inference_pb2.ModelInferResponse] = {}
 
@@ -141,16 +141,23 @@ class EchoInference(inference_pb2_grpc.GRPCInferenceServiceServicer):
         return self._answers[key]
 
     async def _describe(self, model: str) -> inference_pb2.ModelMetadataResponse:
-        if model not in self._described:
-            self._described[model] = usual(model)
-            if self._like is not None:
-                # A server that wants TLS or a token does not tell: the usual shape has to do.
-                with contextlib.suppress(grpc.aio.AioRpcError):
-                    async with grpc.aio.insecure_channel(self._like) as channel:
-                        stub: Any = inference_pb2_grpc.GRPCInferenceServiceStub(channel)
-                        asked = inference_pb2.ModelMetadataRequest(name=model)
-                        self._described[model] = await stub.ModelMetadata(asked, timeout=10)
+        async with self._asking:  # who asks meanwhile waits, and is told the same
+            if model not in self._described:
+                self._described[model] = usual(model) if self._like is None else await _asked(self._like, model)
         return self._described[model]
+
+
+async def _asked(server: str, model: str) -> inference_pb2.ModelMetadataResponse:
+    """What a server says of a model. One that wants TLS or a token does not tell: the usual has to do."""
+    try:
+        async with grpc.aio.insecure_channel(server) as channel:
+            stub: Any = inference_pb2_grpc.GRPCInferenceServiceStub(channel)
+            told: inference_pb2.ModelMetadataResponse = await stub.ModelMetadata(
+                inference_pb2.ModelMetadataRequest(name=model), timeout=10
+            )
+            return told
+    except grpc.aio.AioRpcError:
+        return usual(model)
 
 
 class EchoHealth(health_pb2_grpc.HealthServicer):  # type: ignore[misc]

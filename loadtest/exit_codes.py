@@ -9,7 +9,7 @@ from loadtest.records import RunFacts
 MET: Final = 0
 """All objectives were met."""
 FAILED: Final = 1
-"""More requests failed than the objectives allow, none was made, or the run could not be kept."""
+"""More requests failed than the objectives allow, none was made, or the generator could not do what it was asked to."""
 USAGE: Final = 2
 """Wrong usage, or a scenario that says something wrong."""
 NO_SERVER: Final = 3

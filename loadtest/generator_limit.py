@@ -24,7 +24,7 @@ import psutil
 import yaml
 
 from loadtest.access import Access
-from loadtest.images import ROOT, image_paths
+from loadtest.images import ROOT, NoImages, image_paths
 from loadtest.locust_processes import LocustRun, run_locust
 from loadtest.records import RunFacts, read_records
 from loadtest.report.generator import GeneratorLimit
@@ -162,7 +162,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory() as fresh:
             kept = Path(fresh) if arguments.again else KEPT
             limit = generator_limit(document, workers=arguments.workers, like=arguments.like, kept=kept)
-    except ScenarioError as error:
+    except (ScenarioError, NoImages) as error:
         print(f"loadtest.generator_limit: {error}", file=sys.stderr)
         return 2
     except (LimitNotMeasured, ServerDidNotStart) as error:

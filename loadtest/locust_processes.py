@@ -49,7 +49,8 @@ def run_locust(run: LocustRun) -> int:
         The exit code of Locust.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C, where the run is a quiet one: nobody waits for what it has measured so far.
+        KeyboardInterrupt: A second Ctrl-C; the first, where the run is a quiet one: nobody waits for what it has
+            measured so far.
     """
     with contextlib.ExitStack() as stack:
         port = free_port() if run.workers else None
@@ -68,10 +69,10 @@ def _wait(master: subprocess.Popen[bytes]) -> int:
         except KeyboardInterrupt:
             if asked:
                 master.kill()
-            else:
-                print("\n  ending the run; Ctrl-C again to end it now", flush=True)
-                master.send_signal(signal.SIGINT)
-                asked = True
+                raise
+            print("\n  ending the run; Ctrl-C again to end it now", flush=True)
+            master.send_signal(signal.SIGINT)
+            asked = True
 
 
 @contextlib.contextmanager

@@ -35,11 +35,7 @@ class Counted:
     @property
     def latencies_ms(self) -> list[float]:
         """Of those that were answered, in time or not."""
-        return [
-            record.latency_s * 1000
-            for record in self.records
-            if record.latency_s is not None and (record.outcome == "done" or is_late_answer(record))
-        ]
+        return [record.latency_s * 1000 for record in self.records if record.latency_s is not None and record.answered]
 
     @property
     def per_second(self) -> float:
@@ -61,14 +57,9 @@ def counted(facts: RunFacts, records: Sequence[RequestRecord]) -> Counted:
     return Counted(chosen, [step for step in facts.steps if step.counts], records)
 
 
-def is_late_answer(record: RequestRecord) -> bool:
-    """Whether it was answered, but after its deadline; others are late because the deadline ended them."""
-    return record.outcome == "late" and record.status == "OK"
-
-
 def is_unanswered(record: RequestRecord) -> bool:
     """Whether its client was still there and got nothing it can use."""
-    return record.outcome in _UNANSWERED or (record.outcome == "late" and record.status != "OK")
+    return record.outcome in _UNANSWERED or (record.outcome == "late" and not record.answered)
 
 
 def judge(objectives: Objectives, facts: RunFacts, results: Counted) -> tuple[ObjectiveResult, ...]:

@@ -25,7 +25,8 @@ Outcome = Literal["done", "late", "refused", "failed", "lost", "left", "unsent"]
 done: answered, within its deadline if it had one. late: answered after its deadline, or ended by it. refused: the
 server said that it has too much to do. failed: anything else that the server or the connection said. lost: never
 answered, as the stream or the run ended before. left: its client went away on purpose. unsent: it was due, and as many
-as the generator may have under way already were; its client never saw the server.
+as the generator may have under way already were, or there was no stream for it, or the generator was behind when the
+run ended; its client never saw the server.
 """
 OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 BAD: Final[frozenset[Outcome]] = frozenset({"late", "refused", "failed", "lost", "unsent"})
@@ -69,6 +70,11 @@ class RequestRecord:
     """The frame's index in its stream."""
     worker: int = 0
     """Which Locust worker sent it, from 0."""
+
+    @property
+    def answered(self) -> bool:
+        """Whether an answer came, in time or not; others are late because their deadline ended them."""
+        return self.outcome == "done" or (self.outcome == "late" and self.status == "OK")
 
     @property
     def begun_s(self) -> float | None:
@@ -205,7 +211,7 @@ class RunFacts:
     cut_short: bool = False
     """Whether it was stopped before its end; what was measured until then is in the records."""
     fault: str = ""
-    """Why it was, if nobody asked for it: a sentence."""
+    """Why it was, if nobody asked for it, or why what was sent is not all that was asked for: a sentence."""
     overrun: int = 0
     """Requests that were due and not sent, for the bound on those under way; they are in the records as `unsent`."""
     objectives: tuple[ObjectiveResult, ...] = ()
@@ -268,7 +274,7 @@ def read_records(folder: Path) -> list[RequestRecord]:
     """
     records: list[RequestRecord] = []
     for path in sorted(folder.glob(_REQUEST_FILES)):
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8", errors="replace") as file:
             for number, line in enumerate(file, 1):
                 try:
                     records.append(RequestRecord.from_json(line))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from loadtest.benchmark.spread import percentile
-from loadtest.objectives import Counted, counted, is_late_answer, is_unanswered
+from loadtest.objectives import Counted, counted, is_unanswered
 from loadtest.records import Finding, ObjectiveResult, RequestRecord, RunFacts, read_records
 from pasarela_client.commands.tables import format_table
 
@@ -35,6 +35,8 @@ def describe_run(folder: Path) -> str:
     if facts.cut_short:
         why = f" ({facts.fault})" if facts.fault else ""
         parts.append(f"  cut short{why}: these are the figures of what was measured until then")
+    elif facts.fault:
+        parts.append(f"  not the load that was asked for: {facts.fault}")
     return "\n\n".join(parts)
 
 
@@ -74,7 +76,7 @@ def _extra(records: Sequence[RequestRecord]) -> list[str]:
 def _row(group: Counted, extra: Sequence[str]) -> list[str]:
     latencies_ms = group.latencies_ms
     times = [f"{percentile(latencies_ms, part):.0f}" if latencies_ms else "–" for part in (0.5, 0.95, 0.99)]
-    answered = group.count(lambda record: record.outcome == "done" or is_late_answer(record))
+    answered = group.count(lambda record: record.answered)
     counts = [str(answered), str(group.count(is_unanswered))]
     return [*counts, f"{group.per_second:.1f}", *times, *(str(_outcomes(group, outcome)) for outcome in extra)]
 

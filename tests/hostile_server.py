@@ -3,7 +3,9 @@
 For `start_server(…, under=HOSTILE)`: what stands before the server's own command.
 """
 
+import os
 import sys
+from pathlib import Path
 
 from pasarela_server import loading
 from pasarela_server.__main__ import main
@@ -13,6 +15,10 @@ HOSTILE = (sys.executable, "-m", "tests.hostile_server")
 _INSTEAD_OF = ["-m", "pasarela_server"]
 
 if __name__ == "__main__":
+    # The processes of models find the loader there: they do not look into the working directory.
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        (str(Path(__file__).resolve().parents[1]), *filter(None, (os.environ.get("PYTHONPATH"),)))
+    )
     known = loading.loaders
     loading.loaders = lambda: {**known(), HostileLoader.name: HostileLoader()}
     arguments = sys.argv[1:]

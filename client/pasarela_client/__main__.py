@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from pasarela_client.commands import WrongUsage, describe, detect, doctor, load, models, stats, top, unload
 from pasarela_client.commands.connection_flags import add_connection_flags
@@ -22,6 +24,8 @@ from pasarela_client.errors import (
 
 _CUT_SHORT = (130, 141, 143)
 """Exit codes after Ctrl-C, after the reader of the output went away, and after SIGTERM."""
+_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""Why a file that stdout was sent to takes nothing more."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         the output went away; 143 a signal to end, where a command takes it as Ctrl-C.
     """
     arguments = _build_parser().parse_args(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
     try:
         code: int = arguments.run(arguments)
         sys.stdout.flush()
@@ -49,9 +55,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Python flushes stdout once more when it exits, which must not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_stdout_up()
         return 141
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        _give_stdout_up()
+        return _fail(f"cannot write the output: {error.strerror}", 1)
     return code
 
 
@@ -89,6 +99,11 @@ def _build_parser() -> argparse.ArgumentParser:
         add_connection_flags(command)
         command.set_defaults(run=module.run)
     return parser
+
+
+def _give_stdout_up() -> None:
+    """Python flushes stdout once more when it exits, which must not fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, code: int) -> int:

@@ -78,7 +78,7 @@ class BulkWindow(Generic[R]):
     def __init__(self, pace: Pace, *, ordered: bool) -> None:
         self._pace = pace
         self._ordered = ordered
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # garbage collection may close on a thread that holds it
         self._ready: dict[int, R] = {}
         """By position, the oldest first."""
         self._pulled = 0

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pasarela_client.detections import Detections
-from pasarela_client.errors import ImageUnreadable, InvalidRequest, MissingExtra
+from pasarela_client.errors import ImageUnreadable, InvalidRequest, MissingExtra, PasarelaError
 from pasarela_client.images import Channels, ImageSource, check_array, encoded_bytes, is_picture
 from pasarela_client.labels import Rectangle, place_labels
 from pasarela_client.lettering import Caption
@@ -65,8 +65,11 @@ def open_picture(image: ImageSource, *, channels: Channels = "RGB") -> Picture:
             return ImageOps.exif_transpose(image).convert("RGB")
         with Image.open(io.BytesIO(encoded_bytes(image))) as opened:
             return ImageOps.exif_transpose(opened).convert("RGB")
-    except (OSError, ImportError, Image.DecompressionBombError) as error:
-        # ImportError: Ultralytics, where it is imported too, makes Pillow look for a plugin for what it does not know.
+    except PasarelaError:
+        raise
+    except Exception as error:
+        # Pillow has no root of errors: damaged EXIF data is a SyntaxError, a long text in a PNG a ValueError; and where
+        # Ultralytics is imported too, a format that it does not know an ImportError.
         named = _name(image) if isinstance(image, str | Path) else "the image"
         raise ImageUnreadable(f"cannot open {named}: {error}") from error
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard
 import numpy as np
 import numpy.typing as npt
 
-from pasarela_client.errors import ImageUnreadable, InvalidRequest
+from pasarela_client.errors import ImageUnreadable, InvalidRequest, PasarelaError
 from pasarela_proto import detection_pb2 as pb
 
 if TYPE_CHECKING:
@@ -32,8 +32,17 @@ def encode_image(image: ImageSource, *, channels: Channels = "RGB") -> pb.Image:
 
     Raises:
         ImageUnreadable: The file cannot be read.
-        InvalidRequest: The image is of no known kind, or an array of another shape or type.
+        InvalidRequest: The image is of no known kind, an array of another shape or type, or cannot be decoded.
     """
+    try:
+        return _encode(image, channels)
+    except PasarelaError:
+        raise
+    except Exception as error:  # Pillow raises whatever the file made it stumble over
+        raise InvalidRequest(f"the image cannot be sent: {type(error).__name__}: {error}") from error
+
+
+def _encode(image: ImageSource, channels: Channels) -> pb.Image:
     if isinstance(image, np.ndarray):
         return pb.Image(raw=_encode_array(image, channels))
     if is_picture(image):

@@ -69,7 +69,7 @@ def read_result(content: Mapping[str, Any]) -> dict[str, Any]:
             "request_id": content.get("request_id", ""),
             **_read_place(content),
         }
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, OverflowError) as error:
         raise ValueError(f"this is no result that to_dict wrote: {type(error).__name__}: {error}") from error
 
 

@@ -18,7 +18,7 @@ class Scope:
     """The calls that somebody has under way, to be given up all at once. Threads may share it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # garbage collection may give up on a thread that holds it
         self._calls: set[Cancellable] = set()
         self._over = False
 

@@ -6,6 +6,7 @@ They are written under a hidden name beside it and renamed. What is given up, or
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 from abc import ABC, abstractmethod
@@ -18,6 +19,8 @@ from typing import IO, Final, Self
 from pasarela_client.errors import ExportFailed, InvalidRequest
 
 _PARTIAL: Final = "partial"
+_STANDARD: Final = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
+_DESCRIPTOR: Final = re.compile(r"/(?:dev|proc/self)/fd/(\d+)")
 
 
 @contextmanager
@@ -43,6 +46,22 @@ def _is_passage(path: Path) -> bool:
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
+def _own_descriptor(path: Path) -> int | None:
+    """Which open file of this process the path is; None if it is none."""
+    match = _DESCRIPTOR.fullmatch(str(path))
+    return int(match[1]) if match else _STANDARD.get(str(path))
+
+
+def _open_passage(path: Path) -> IO[bytes]:
+    """What bytes pass through.
+
+    An open file of this process is shared and not opened anew, which a socket does not allow, nor a terminal of another
+    user, and which would let a file begin at its end instead of where others write on.
+    """
+    descriptor = _own_descriptor(path)
+    return path.open("ab") if descriptor is None else os.fdopen(os.dup(descriptor), "wb")
+
+
 class Unfinished(ABC):
     """What file and folder have in common: taking the place when the `with` block ends well, else leaving nothing."""
 
@@ -63,6 +82,9 @@ class Unfinished(ABC):
     @abstractmethod
     def discard(self) -> None:
         """Removes what was written; nothing happens after `commit`."""
+
+    def pass_on(self) -> None:  # noqa: B027 - most have nobody who waits
+        """Lets what was written so far go to whoever reads at the other end; an `OSError` is to be turned."""
 
     def __enter__(self) -> Self:
         return self
@@ -98,12 +120,12 @@ class UnfinishedFile(Unfinished):
         """
         super().__init__(Path(path))
         self._overwrite = overwrite
-        self._passing = _is_passage(self.path)
-        if not self._passing:
-            self._check_place()
-        self._partial = self.path if self._passing else self._beside(_PARTIAL)
         with naming(self.path):
-            self.stream: IO[bytes] = self._partial.open("ab" if self._passing else "xb")
+            self._passing = _is_passage(self.path)
+            if not self._passing:
+                self._check_place()
+            self._partial = self.path if self._passing else self._beside(_PARTIAL)
+            self.stream: IO[bytes] = _open_passage(self.path) if self._passing else self._partial.open("xb")
         """Where to write; an `OSError` of it is to be turned by `naming`."""
 
     @property
@@ -119,6 +141,11 @@ class UnfinishedFile(Unfinished):
         """
         with naming(self.path):
             self.stream.write(content)
+
+    def pass_on(self) -> None:
+        """Empties the buffer if it is a pipe or a device."""
+        if self._passing:
+            self.stream.flush()
 
     def commit(self) -> None:
         """Takes the place.
@@ -174,10 +201,10 @@ class UnfinishedFolder(Unfinished):
         super().__init__(Path(path))
         self._overwrite = overwrite
         self._is_replaceable = is_replaceable
-        self._check_place()
         self.partial = self._beside(_PARTIAL)
         """Where to write."""
         with naming(self.path):
+            self._check_place()
             self.partial.mkdir()
 
     def commit(self) -> None:

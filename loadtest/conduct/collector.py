@@ -25,7 +25,7 @@ class Recent:
         """One more."""
         self.outcomes[record.outcome] += 1
         latency_s = record.latency_s
-        if record.outcome in {"done", "late"} and record.done_s is not None and latency_s is not None:
+        if record.answered and record.done_s is not None and latency_s is not None:
             self._answered.append((record.done_s, latency_s))
 
     def show(self, now_s: float) -> str:

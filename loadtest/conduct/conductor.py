@@ -14,13 +14,12 @@ from gevent.event import Event
 
 from loadtest.access import Access
 from loadtest.conduct.collector import Collector
-from loadtest.conduct.messages import BEGIN, END, ENDED, FINISH, QUIET, RECORDS, STEPS
+from loadtest.conduct.messages import BEGIN, BROKEN, END, ENDED, FINISH, QUIET, RECORDS, STEPS
 from loadtest.conduct.programme import programme_of
 from loadtest.conduct.progress import Progress
 from loadtest.plan.steps import PlacedStep, place, step_at
 from loadtest.records import RunFacts, StepFacts
 from loadtest.scenario import Scenario
-from loadtest.users.cast import ARRIVALS, classes_for
 from loadtest.users.sending import RunClock
 
 Tick = tuple[int, float, list[Any]]
@@ -116,6 +115,8 @@ class Conductor:
             self._collector.quiet[data["share"]] = data["last"]
         elif message == ENDED:
             self._collector.ended.add(data["share"])
+        elif message == BROKEN and not self._concluded:
+            self._give_up(f"a user of worker {data['share']} broke, so the run ends here: {data['why']}")
 
     def _give_up(self, why: str) -> None:
         if not self._stop.is_set():
@@ -172,6 +173,9 @@ class Conductor:
         return _LEAD_S if self._shares == [""] else _LEAD_FAR_S
 
     def _classes(self, kind: str) -> list[Any]:
+        # With them comes Locust, which patches the process that it is imported into.
+        from loadtest.users.cast import ARRIVALS, classes_for
+
         return [ARRIVALS] if kind == "open" else classes_for(self._run.scenario)
 
     def _tell(self, message: str, data: dict[str, Any]) -> None:
@@ -228,7 +232,7 @@ class Conductor:
     def _told(self, placed: Sequence[PlacedStep], why: str) -> str:
         names = ", ".join(one.step.name for one in placed if one.step.counts)
         records = [record for one in placed for record in self._collector.measured.get(one.index, ())]
-        answered = sum(record.outcome in {"done", "late"} for record in records)
+        answered = sum(record.answered for record in records)
         return f"{names} ({why}): {answered} of {len(records)} answered"
 
     def _conclude(self) -> None:
@@ -246,11 +250,14 @@ class Conductor:
             gevent.sleep(_LOOK_S / 5)
         self._collector.close()
         if away := len(self._shares) - len(self._present()):
-            self._progress.say(f"{away} of {len(self._shares)} workers went away; what they had to send was not sent")
+            self._fault = self._fault or (
+                f"{away} of {len(self._shares)} workers went away; what they had to send was not sent"
+            )
+            self._progress.say(self._fault)
         if self._collector.overrun:
             self._progress.say(
-                f"generator overrun: {self._collector.overrun} requests were due and not sent, as max_under_way "
-                "were unanswered; what was measured is not the load that was asked for"
+                f"generator overrun: {self._collector.overrun} requests were due and not sent, as max_under_way were "
+                "unanswered or the generator was behind; what was measured is not the load that was asked for"
             )
         self._facts(ended_s).write(self._run.folder)
 

@@ -136,7 +136,7 @@ class Search:
             self._found = action
             return (), ""
         assert isinstance(action, Try)
-        return (rate_step(float(f"{action.rate:.{_DIGITS}g}"), load.probe),), action.why
+        return (rate_step(_rounded(action.rate), load.probe),), action.why
 
     def findings(self, placed: Sequence[PlacedStep], measured: Measured) -> tuple[Finding, ...]:
         """The rate; of a knee also what busy users got, and how the two agree."""
@@ -169,7 +169,7 @@ class Search:
 
     def _settings(self, placed: Sequence[PlacedStep], measured: Measured) -> SearchSettings:
         load = self._load
-        lowest = _FEWEST_REQUESTS / load.probe
+        lowest = _rounded(_FEWEST_REQUESTS / load.probe)
         start = load.start or self._saturation(placed, measured) or lowest
         return SearchSettings(max(start, lowest), load.precision, load.repeats, load.max_probes, lowest)
 
@@ -185,12 +185,14 @@ class Search:
         return statistics.median(busy) if busy and any(busy) else None
 
 
+def _rounded(rate: float) -> float:
+    return float(f"{rate:.{_DIGITS}g}")
+
+
 def throughput(placed: PlacedStep, measured: Measured) -> float:
     """Answers per second that came while a step lasted, those included that were asked for before it."""
     came = sum(
-        record.done_s is not None
-        and placed.begins_s <= record.done_s < placed.ends_s
-        and record.outcome in {"done", "late"}
+        record.done_s is not None and placed.begins_s <= record.done_s < placed.ends_s and record.answered
         for index, records in measured.items()
         if index <= placed.index
         for record in records

@@ -12,7 +12,7 @@ from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
 from loadtest.access import Access
 from loadtest.conduct.conductor import Conductor, Run, Tick
-from loadtest.conduct.messages import ENDED, QUIET, RECORDS
+from loadtest.conduct.messages import BROKEN, ENDED, QUIET, RECORDS
 from loadtest.conduct.taking_part import take_part
 from loadtest.folders import fresh_folder
 from loadtest.records import RunFacts
@@ -67,7 +67,7 @@ def set_stage(environment: Any, conclude: Callable[[Path, RunFacts], None]) -> N
         if shape.conductor is not None:
             shape.conductor.receive(msg.type, msg.data)
 
-    for message in (RECORDS, QUIET, ENDED):
+    for message in (RECORDS, QUIET, BROKEN, ENDED):
         runner.register_message(message, receive)
 
     def stopping(**_: Any) -> None:

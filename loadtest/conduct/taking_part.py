@@ -8,7 +8,7 @@ from typing import Any
 import gevent
 
 from loadtest.access import Access
-from loadtest.conduct.messages import BEGIN, END, ENDED, FINISH, QUIET, RECORDS, STEPS
+from loadtest.conduct.messages import BEGIN, BROKEN, END, ENDED, FINISH, QUIET, RECORDS, STEPS
 from loadtest.plan.steps import PlacedStep
 from loadtest.records import RequestRecord
 from loadtest.scenario.read import parse_scenario
@@ -52,6 +52,12 @@ def take_part(environment: Any) -> None:
     def end(**_: Any) -> None:
         gevent.spawn(_end, runner)
 
+    def broke(exception: BaseException, **_: Any) -> None:
+        if (sending := current()) is not None and not sending.over:
+            why = f"{type(exception).__name__}: {exception}"
+            runner.send_message(BROKEN, {"share": sending.share, "why": why})
+
+    environment.events.user_error.add_listener(broke)
     for name, listener in ((BEGIN, begin), (STEPS, steps), (FINISH, finish), (END, end)):
         runner.register_message(name, listener)
 

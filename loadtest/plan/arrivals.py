@@ -73,11 +73,16 @@ def choose(weights: Sequence[float], seed: int, number: int) -> int:
 
 
 class Turns:
-    """Entries in turn, as often as their weights say, and at every moment as evenly as can be."""
+    """Entries in turn, as often as their weights say, and at every moment as evenly as can be.
 
-    def __init__(self, weights: Sequence[float]) -> None:
+    Each of several who take turns begins elsewhere, so that those of them who take few still take all entries.
+    """
+
+    def __init__(self, weights: Sequence[float], share: int = 0, shares: int = 1) -> None:
         self._weights = tuple(weights)
         self._credit = [0.0] * len(self._weights)
+        for _ in range(len(self._weights) * share // shares):
+            next(self)
 
     def __next__(self) -> int:
         """The index of the next entry."""

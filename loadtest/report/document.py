@@ -67,6 +67,7 @@ def build(
         "warm_up_s": round(run.warm_up_s, 3),
         "counted_s": round(seconds, 3),
         "cut_short": run.cut_short,
+        "fault": run.fault,
         "loops": sorted({step.loop for step in counting}),
         "server_ready_s": run.server_ready_s,
         "requests": {"all": len(requests), "counted": len(counted)},
@@ -114,7 +115,8 @@ def _busiest(requests: Requests, steps: Sequence[StepFacts]) -> float | None:
     rates = []
     for step in steps:
         sent = ((sent_s >= step.begins_s) & (sent_s < step.ends_s)).sum()
-        rates.append(float(sent) / (step.ends_s - step.begins_s))
+        # Of a step that was cut off at once, a few requests of its first moment would make a high rate.
+        rates.append(float(sent) / max(1.0, step.ends_s - step.begins_s))
     return float(f"{max(rates):.6g}") if rates else None
 
 

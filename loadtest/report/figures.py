@@ -129,7 +129,7 @@ def figures_of(
     if frames.any():
         missed = np.isin(requests.outcome.astype(str), ["late", "lost", "unsent"])
         figures.append(share("late_frames", missed, frames))
-    figures += _of_server(requests, windows, draws, server)
+    figures += _of_server(came, windows, draws, server)
     figures.append(rate("offered", requests.due_s, everything))
     order = list(KINDS)
     return sorted(figures, key=lambda figure: order.index(figure.name))
@@ -160,7 +160,7 @@ def _latencies(requests: Requests, windows: Windows, draws: Floats) -> list[Figu
     return figures
 
 
-def _of_server(requests: Requests, windows: Windows, draws: Floats, server: Sequence[Interval]) -> list[Figure]:
+def _of_server(came: Requests, windows: Windows, draws: Floats, server: Sequence[Interval]) -> list[Figure]:
     """Cores, memory, and CPU for each answer, where the server's process could be seen."""
     seen = [one for one in server if one.cores is not None and one.resident_bytes is not None]
     found = windows.of(np.array([one.middle_s for one in seen], dtype=np.float64))
@@ -174,7 +174,7 @@ def _of_server(requests: Requests, windows: Windows, draws: Floats, server: Sequ
         seconds[window] += length_s
         resident[window] += (one.resident_bytes or 0) / 1e6
         looks[window] += 1
-    answered = windows.counts(requests.done_s, requests.answered)
+    answered = windows.counts(came.done_s, came.answered)
 
     def ratio(name: str, above: Floats, below: Floats, scale: Scale = "ratio") -> Figure:
         with np.errstate(invalid="ignore", divide="ignore"):

@@ -59,6 +59,8 @@ def banners(document: Document) -> Iterator[Banner]:
             f"The run was stopped after {text.duration(document['ended_s'])}, before its end; the figures are of what "
             f"was measured until then.",
         )
+    if document["fault"]:
+        yield Banner("bad", "✕ Not the load that was asked for:", f"{document['fault']}.")
     if not document["requests"]["counted"]:
         yield Banner("bad", "✕ Nothing was measured.", "No request was due after the warm-up.")
     yield from _of_generator(document["generator"])
@@ -87,7 +89,7 @@ def _of_generator(generator: Document) -> Iterator[Banner]:
         yield Banner(
             "warn",
             f"⚠ {generator['overrun']:,} requests were due and never sent,",
-            "as too many were under way already; they count as failed.",
+            "as too many were under way already or the generator was behind; they count as too late.",
         )
 
 

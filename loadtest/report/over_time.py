@@ -83,7 +83,7 @@ def over_time(requests: Requests, windows: Windows) -> OverTime:
     def at(fraction: float) -> Series:
         return _series([percentile(of_window, fraction) for of_window in latencies])
 
-    wrong = requests.bad
+    wrong, names = requests.bad, _fault_names(requests)
     return OverTime(
         begins_s=[round(one, 3) for one in windows.begins_s.tolist()],
         ends_s=[round(one, 3) for one in windows.ends_s.tolist()],
@@ -92,11 +92,7 @@ def over_time(requests: Requests, windows: Windows) -> OverTime:
         p50_ms=at(0.5),
         p95_ms=at(0.95),
         p99_ms=at(0.99),
-        bad={
-            name: rate(requests.due_s, rows)
-            for name in dict.fromkeys(_fault_names(requests)[wrong].tolist())
-            if (rows := wrong & (_fault_names(requests) == name)).any()
-        },
+        bad={name: rate(requests.due_s, wrong & (names == name)) for name in dict.fromkeys(names[wrong].tolist())},
         stages_ms=stages_over_time(requests, windows),
         batch_rows=_means(requests.batch_rows, due, windows.count),
     )

@@ -3,8 +3,9 @@
     with sampled(server.pid, "http://127.0.0.1:8002/metrics", folder / "server.jsonl"):
         …  # the load
 
-A server elsewhere has no `pid` here: its metrics tell its processes' CPU and memory, too. One that has gone ends the
-looking, with a note in the file that says so; whoever runs the load learns of it from the load.
+A server elsewhere has no `pid` here: its metrics tell its processes' CPU and memory, too. A process that has gone ends
+the looking, with a note in the file that says so; whoever runs the load learns of it from the load. Metrics that cannot
+be read are a note, and are asked for again: a server that has too much to do is slow here, too.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from http.client import HTTPException
 from pathlib import Path
 from typing import Final
 
@@ -27,13 +28,11 @@ SAMPLES_FILE: Final = "server.jsonl"
 """Its name in the folder of a run."""
 PERIOD_S: Final = 1.0
 _SCRAPE_S: Final = 2.0
-"""How long a server may take to answer; one that is overloaded is slow here, too."""
-_MISSES: Final = 3
-"""Looks in a row at which nothing at all was seen before the server counts as gone."""
+"""How long a server may take to answer."""
 
 
 class ServerGone(Exception):
-    """There is no server to look at any more; the message says how that was noticed."""
+    """The server's process has ended."""
 
 
 @contextlib.contextmanager
@@ -49,7 +48,8 @@ def sampled(
 
     Args:
         pid: The server's process on this machine; None looks at its metrics alone.
-        metrics_url: Where its Prometheus metrics are, with `/metrics`; None looks at its process alone.
+        metrics_url: Where its Prometheus metrics are, with `/metrics`; None looks at its process alone, and
+            with neither at nothing.
         path: The file to write: a line of JSON for each look, see `Sample`.
         period_s: From one look to the next.
         clock: Seconds since the epoch.
@@ -65,12 +65,14 @@ def sampled(
         thread = threading.Thread(
             target=_sample_until, args=(stop, look, keep, period_s, clock), name="sampler", daemon=True
         )
-        thread.start()
+        if pid is not None or metrics_url is not None:
+            thread.start()
         try:
             yield
         finally:
             stop.set()
-            thread.join()
+            if thread.ident is not None:
+                thread.join()
 
 
 class Look:
@@ -81,30 +83,23 @@ class Look:
         self._pid = pid
         self._process: psutil.Process | None = None
         self._metrics_url = metrics_url
-        self._misses = 0
         self._ended_cpu_s: dict[tuple[int, float], float] = {}
 
     def __call__(self, time_s: float) -> Sample:
         """One sample.
 
         Raises:
-            ServerGone: Its process has ended; or, where there is none to look at, its metrics stayed away.
+            ServerGone: Its process has ended.
         """
         process = self._processes()
         told, note = None, ""
         if self._metrics_url is not None:
             try:
                 told = _scrape(self._metrics_url)
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, HTTPException) as error:
                 note = f"the metrics at {self._metrics_url} could not be read: {error}"
         if process is None and told is not None:
             process = told.process
-        if process is None and told is None:
-            self._misses += 1
-            if self._misses >= _MISSES:
-                raise ServerGone(note or "there is neither a process nor an address of metrics to look at")
-        else:
-            self._misses = 0
         return Sample(time_s, process, None if told is None else told.models, note)
 
     def _processes(self) -> ProcessCounts | None:

@@ -139,7 +139,7 @@ class FindRateLoad(Searching):
     """A search: how many requests per second keep a percentile of the latency below a limit?"""
 
     kind: Literal["find-rate"]
-    limit_ms: Annotated[float, Field(gt=0)]
+    limit_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     """The latency that is to be kept, in milliseconds."""
     percentile: Annotated[float, Field(ge=50, lt=100)] = 99.0
     """The part of the requests, in percent, that has to keep it. What fails or is refused does not keep it."""

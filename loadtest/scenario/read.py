@@ -42,7 +42,7 @@ def find_scenario(name: str | Path) -> Path:
         ScenarioError: There is none.
     """
     path = Path(name)
-    if path.suffix in {".yaml", ".yml"} or path.exists():
+    if path.suffix in {".yaml", ".yml"} or path.is_file():
         return path
     if str(name) in scenario_names():
         return SHIPPED / f"{name}.yaml"

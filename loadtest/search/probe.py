@@ -25,7 +25,7 @@ class Probe:
     missed: int
     """Those that did not keep the limit: they took longer, or got no answer."""
     failed: int
-    """Those of them that got no answer."""
+    """Those of them that got no answer, also as their deadline ended them."""
     drift: float
     """By how many seconds the latency grew in a second of load: at a rate of (1 + x) times what a server can do, x."""
     drift_error: float
@@ -41,11 +41,9 @@ def measure_probe(rate: float, records: Iterable[RequestRecord], limit_s: float 
         limit_s: The latency to keep.
     """
     taken = list(records)
-    failed = sum(record.outcome in BAD and record.outcome != "late" for record in taken)
+    failed = sum(record.outcome in BAD and not record.answered for record in taken)
     answered = [
-        (record.due_s, latency_s)
-        for record in taken
-        if (latency_s := record.latency_s) is not None and record.outcome in {"done", "late"}
+        (record.due_s, latency_s) for record in taken if (latency_s := record.latency_s) is not None and record.answered
     ]
     missed = failed + sum(latency_s > limit_s for _, latency_s in answered)
     drift, error = latency_drift(answered)

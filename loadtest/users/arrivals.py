@@ -1,4 +1,4 @@
-"""Requests that come when they come: each is sent in a greenlet of its own when it is due, answered or not."""
+"""The Locust user that sends what arrives, for all entries of an open loop."""
 
 from __future__ import annotations
 
@@ -6,19 +6,15 @@ import itertools
 from collections.abc import Sequence
 from typing import Final
 
-import gevent
-
 from loadtest.access import Way
-from loadtest.plan.arrivals import Arrival, arrivals, choose
-from loadtest.plan.steps import PlacedStep
 from loadtest.scenario import DetectRequests, LeaverRequests, RawRequests, Requests
 from loadtest.scenario.loads import Arriving
 from loadtest.users.detect import DetectCall
 from loadtest.users.leaver import LeaverCall
 from loadtest.users.raw import RawCall
 from loadtest.users.scenario_user import ScenarioUser
-from loadtest.users.sending import Sending
-from loadtest.users.unary import Call, send, unsent
+from loadtest.users.schedule import send_all
+from loadtest.users.unary import Call
 
 _CONNECTIONS: Final = 16
 """Of one process. Each is a client as the server sees it."""
@@ -55,25 +51,10 @@ class ArrivalUser(ScenarioUser):
         if step is None:
             return
         self._done = step.index
-        if self._mine and step.step.loop == "open":
-            self._send_all(step)
-
-    def _send_all(self, step: PlacedStep) -> None:
-        sending = self.sending
-        load = sending.scenario.load
-        assert isinstance(load, Arriving)
-        weights = [entry.weight for entry in sending.scenario.requests]
-        for arrival in arrivals(step, load.arrivals, load.seed, sending.share, sending.shares):
-            if (wait_s := arrival.due_s - sending.now()) > 0:
-                gevent.sleep(wait_s)
-            if sending.over:
-                return
-            call = self._calls[choose(weights, load.seed, arrival.number)]
-            if sending.under_way >= self._bound:
-                unsent(sending, call, arrival.due_s, step.index, self._bound)
-            else:
-                gevent.spawn(_send_one, sending, call, next(self._turn), arrival)
-                gevent.sleep(0)  # it counts as under way once it runs
+        if self._mine:
+            if step.step.loop == "open":
+                send_all(self.sending, step, self._calls, self._turn, self._bound)
+            self.sending.sent_through = step.index
 
 
 def calls_of(entries: Sequence[Requests], way: Way) -> list[Call]:
@@ -96,7 +77,3 @@ def calls_of(entries: Sequence[Requests], way: Way) -> list[Call]:
             case _:
                 raise TypeError(f"user: {entry.user} paces itself")
     return calls
-
-
-def _send_one(sending: Sending, call: Call, way: Way, arrival: Arrival) -> None:
-    send(sending, call, way, arrival.number, arrival.due_s, "open")

@@ -80,13 +80,21 @@ class FrameStream:
         self._next = 0
         self._call: Any = None
         self._giving_up: gevent.Greenlet | None = None
+        self._opened_s = 0.0
+
+    @property
+    def due(self) -> int:
+        """Frames that were due so far, whatever came of them."""
+        return self._next
 
     def run(self, begins_s: float) -> bool:
         """Sends all of it, and says whether the stream itself went well.
 
         Args:
-            begins_s: When its first frame is due, if a clock paces it.
+            begins_s: When its first frame is due, if a clock paces it. Frames that were due before now, as there was
+                no stream for them, count as left out.
         """
+        self._opened_s = self._sending.now()
         stub = DetectionServiceStub(self._way.channel)
         self._call = stub.StreamDetect(self._requests(), metadata=self._way.metadata)
         feeding = gevent.spawn(self._feed_by_clock, begins_s) if self._pace.fps else None
@@ -131,12 +139,15 @@ class FrameStream:
         assert self._pace.fps is not None
         for number in range(self._pace.frames):
             due_s = begins_s + number / self._pace.fps
+            if due_s < self._opened_s:
+                self._leave_out(due_s, "the stream before it had broken")
+                continue
             if (wait_s := due_s - self._sending.now()) > 0:
                 gevent.sleep(wait_s)
             if not self._sending.active():
                 break
             if len(self._waiting) >= self._pace.window:
-                self._leave_out(due_s)
+                self._leave_out(due_s, f"{self._pace.window} frames were under way already")
             else:
                 self._offer(due_s)
         self._close()
@@ -158,10 +169,10 @@ class FrameStream:
             self._queue.put(None)
             self._giving_up = gevent.spawn_later(self._pace.timeout_s, self._call.cancel)
 
-    def _leave_out(self, due_s: float) -> None:
+    def _leave_out(self, due_s: float, why: str) -> None:
         frame = _Frame(self._next, due_s)
         self._next += 1
-        self._record(frame, Ending("unsent", "", f"{self._pace.window} frames were under way already"), None)
+        self._record(frame, Ending("unsent", "", why), None)
 
     def _take(self, answer: pb.StreamDetectResponse) -> None:
         frame = self._waiting.get(answer.frame_index)
@@ -192,6 +203,7 @@ class FrameStream:
             ending = Ending("lost", ending.status, ending.message)
         if not self._waiting:
             frame = _Frame(self._next, self._sending.now())
+            self._next += 1
             self._record(frame, ending, None)
         return ending
 

@@ -33,8 +33,10 @@ class ScenarioUser(User):  # type: ignore[misc]
     def on_start(self) -> None:
         """Takes an entry, in turn by weight."""
         entries = entries_of(self.sending, self.kind)
-        turns = self.sending.turns.setdefault(self.kind, Turns([entry.weight for entry in entries]))
-        self.entry = entries[next(turns)]
+        if self.kind not in self.sending.turns:
+            weights = [entry.weight for entry in entries]
+            self.sending.turns[self.kind] = Turns(weights, self.sending.share, self.sending.shares)
+        self.entry = entries[next(self.sending.turns[self.kind])]
 
     def on_stop(self) -> None:
         """Closes the connection."""

@@ -7,6 +7,7 @@ There is one `Sending` a run and process, `current` while it lasts. Steps come f
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -82,6 +83,10 @@ class Sending:
         self.turns: dict[str, Turns] = {}
         self.arrivals_taken = False
         """Whether a user of this process sends what arrives."""
+        self.sent_through = -1
+        """The last step of which everything that arrives was sent."""
+        self.over_s = math.inf
+        """When nothing might be begun any more."""
         self._on_quiet = on_quiet
         self._steps: list[PlacedStep] = []
         self._steps_changed = Event()
@@ -119,6 +124,7 @@ class Sending:
 
     def finish(self) -> None:
         """No more requests from now on."""
+        self.over_s = min(self.over_s, self.now())
         self._finished.set()
         self._steps_changed.set()
 
@@ -178,10 +184,14 @@ class Sending:
     def _tell_when_quiet(self, last: PlacedStep) -> None:
         while (left_s := last.ends_s - self.now()) > 0 and not self.over:
             gevent.sleep(min(left_s, _LOOK_S))
-        while self.under_way and not self.cut_off:
+        while (self.under_way or self._still_arrives(last)) and not self.cut_off:
             gevent.sleep(_LOOK_S)
         self.recorder.flush()
         self._on_quiet(last.index)
+
+    def _still_arrives(self, last: PlacedStep) -> bool:
+        """Whether requests of an open loop are still to be sent, as who sends them is behind."""
+        return last.step.loop == "open" and self.sent_through < last.index and not self.over
 
 
 class _Current:

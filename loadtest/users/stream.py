@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from typing import ClassVar
 
@@ -33,16 +34,18 @@ class StreamUser(ScenarioUser):
         chance = random.Random(f"{self.sending.scenario.load.seed}:{self.sending.share}:{self._first}")
         self._begins_s = self.sending.now() + (chance.random() / entry.fps if entry.fps else 0.0)
         self._frames = 0
+        self._well = True
 
     def ask(self) -> None:
-        """One stream; the next goes on in its pace."""
-        if self._pace.fps:
-            now_s, gap_s = self.sending.now(), 1 / self._pace.fps
-            missed = max(0, round((now_s - self._begins_s) / gap_s + 0.5))
-            self._begins_s += missed * gap_s
+        """One stream; the next goes on in its pace. What was due since one broke, that one's server is to blame for."""
+        gap_s = 1 / self._pace.fps if self._pace.fps else 0.0
+        if gap_s and self._well:
+            self._begins_s += gap_s * max(0, math.ceil((self.sending.now() - self._begins_s) / gap_s))
         stream = FrameStream(
             self.sending, self.way, self._requests, self._pace, user=self.kind, first=self._first + self._frames
         )
         self._frames += self._pace.frames
-        if not stream.run(self._begins_s):
+        self._well = stream.run(self._begins_s)
+        self._begins_s += gap_s * stream.due
+        if not self._well:
             self.sending.pause(PAUSE_AFTER_FAILURE_S)

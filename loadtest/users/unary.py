@@ -87,8 +87,8 @@ def send(sending: Sending, call: Call, way: Way, number: int, due_s: float, loop
     return ending.outcome in {"done", "left"}
 
 
-def unsent(sending: Sending, call: Any, due_s: float, step: int, bound: int) -> None:
-    """Records a request that was due while too many were under way."""
+def unsent(sending: Sending, call: Any, due_s: float, step: int, why: str) -> None:
+    """Records a request that was due and never sent."""
     sending.record(
         RequestRecord(
             step=step,
@@ -98,7 +98,7 @@ def unsent(sending: Sending, call: Any, due_s: float, step: int, bound: int) -> 
             due_s=due_s,
             outcome="unsent",
             status="",
-            message=f"{bound} were under way already",
+            message=why,
             worker=sending.share,
         )
     )

@@ -9,7 +9,7 @@ from typing import Final
 
 from loadtest.benchmark.spread import Spread
 from loadtest.report import text
-from loadtest.report.layout import Banner, Cell, Part, Row, Section, Table, Tile, cell, row
+from loadtest.report.layout import Banner, Part, Row, Section, Table, Tile, cell, row
 from loadtest.report.page import render
 from loadtest.variants.advice import TOLERATED_MAP, accurate, apart, choices, sentence
 from loadtest.variants.results import Comparison, VariantResult, measured
@@ -122,10 +122,6 @@ def _table(comparison: Comparison, tolerated: float) -> Section:
             )
         ],
     )
-
-
-def _accuracy(variant: VariantResult, *, chosen: bool) -> Cell:
-    return cell(text.exact(variant.map50_95, 4), css="" if chosen else "dim")
 
 
 def _row(quantity: Quantity, variants: Sequence[VariantResult], pool: Sequence[VariantResult]) -> Row:

@@ -108,5 +108,5 @@ class Comparison:
 
 
 def measured(variants: Sequence[VariantResult]) -> list[VariantResult]:
-    """Those with a round at least."""
-    return [variant for variant in variants if variant.rounds]
+    """Those with a round at least, and that never failed."""
+    return [variant for variant in variants if variant.rounds and not variant.problem]

@@ -104,7 +104,11 @@ async def _serve(config: ServerConfig, loading: LoadingModels) -> None:
     callers = read_caller if tracer.sends else untraced
 
     def publish_health() -> None:
-        health.publish(health_states(models, SERVICES))
+        states = health_states(models, SERVICES)
+        health.publish(states if _listens(fronts) else dict.fromkeys(states, False))
+
+    def ready() -> bool:
+        return _listens(fronts) and _ready(models, calls)
 
     fronts = _fronts(config, protection.settings, Desks(models, metrics, failures), traced=tracer.sends)
     server = build_server(
@@ -127,7 +131,7 @@ async def _serve(config: ServerConfig, loading: LoadingModels) -> None:
         config.grpc_max_message_bytes,
         protection if fronts is None else None,
     )
-    pages = _metrics_pages(config, lambda: metrics.exposition(_now(models, calls)), lambda: _ready(models, calls))
+    pages = _metrics_pages(config, lambda: metrics.exposition(_now(models, ready=ready())), ready)
     if fronts is None:
         grpc_port = listen(server, config.grpc_address, config.grpc_port, protection.credentials())
     else:
@@ -141,10 +145,11 @@ async def _serve(config: ServerConfig, loading: LoadingModels) -> None:
     publish_health()
     if fronts is not None:
         try:
-            await fronts.start()
+            await _start(fronts, stop)
         except FrontsUnavailable:
             await server.stop(None)
             raise
+        publish_health()
     await asyncio.wait((stop, loaded), return_when=asyncio.FIRST_COMPLETED)
     if loaded.done():
         loaded.result()
@@ -203,6 +208,26 @@ def _fronts(config: ServerConfig, security: SecuritySettings, desks: Desks, *, t
     return Fronts(options, desks)
 
 
+async def _start(fronts: Fronts, stop: asyncio.Future[None]) -> None:
+    """Starts the fronts; a signal to stop is not kept waiting by one that does not get ready.
+
+    Raises:
+        FrontsUnavailable: One does not start.
+    """
+    starting = asyncio.create_task(fronts.start())
+    await asyncio.wait((starting, stop), return_when=asyncio.FIRST_COMPLETED)
+    if starting.done():
+        starting.result()
+    else:
+        starting.cancel()
+        await asyncio.wait((starting,))
+
+
+def _listens(fronts: Fronts | None) -> bool:
+    """Whether clients reach the server: without fronts it listens before anybody asks."""
+    return fronts is None or fronts.listening
+
+
 def _log_settings(config: ServerConfig) -> LogSettings:
     return log_settings(config.log_verbose, config.log_format)
 
@@ -213,14 +238,14 @@ def _change_log(fronts: Fronts | None, settings: LogSettings) -> None:
         fronts.change_log(settings)
 
 
-def _now(models: ModelManager, calls: OpenCalls) -> Now:
+def _now(models: ModelManager, *, ready: bool) -> Now:
     """How the server is, for its metrics."""
     known = [
         (each.name, each.version, each.state is State.READY)
         for each in models.index()
         if each.version is not None and each.state is not State.UNKNOWN and each.reason != UNLOADED
     ]
-    return Now(_ready(models, calls), known, models.waiting())
+    return Now(ready, known, models.waiting())
 
 
 def _ready(models: ModelManager, calls: OpenCalls) -> bool:

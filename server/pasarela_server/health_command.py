@@ -19,6 +19,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from pasarela_server.config.command_line import parse_command_line
 from pasarela_server.config.server import ServerConfig
 from pasarela_server.rpc.address import authority
+from pasarela_server.rpc.restrictions import HEADER
 
 WAIT_S: Final = 3.0
 """Longer than a healthy server takes, shorter than probes wait."""
@@ -43,7 +44,7 @@ def run_health(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     try:
         with _channel(config, address) as channel:
             health = health_pb2_grpc.HealthStub(channel)
-            answer = health.Check(health_pb2.HealthCheckRequest(), timeout=WAIT_S)
+            answer = health.Check(health_pb2.HealthCheckRequest(), timeout=WAIT_S, metadata=_metadata(config))
     except (grpc.RpcError, OSError) as error:
         sys.stderr.write(f"no answer from {authority(*address)}: {_reason(error)}\n")
         return 1
@@ -51,10 +52,17 @@ def run_health(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     return 0 if answer.status == health_pb2.HealthCheckResponse.SERVING else 1
 
 
+def _metadata(config: ServerConfig) -> tuple[tuple[str, str], ...]:
+    """What the server asks for, if whoever runs it has restricted health."""
+    return tuple(
+        (HEADER + each.key, each.value) for each in config.grpc_restricted_protocol if "health" in each.protocols
+    )
+
+
 def _channel(config: ServerConfig, address: tuple[str, int]) -> grpc.Channel:
     target = authority(*address)
     certificate, key = config.grpc_server_cert, config.grpc_server_key
-    if certificate is None or key is None:
+    if certificate is None or key is None or not (config.grpc_use_ssl or config.grpc_use_ssl_mutual):
         return grpc.insecure_channel(target)
     shows = (certificate, key) if config.grpc_use_ssl_mutual else None
     pair = {} if shows is None else {"private_key": key.read_bytes(), "certificate_chain": certificate.read_bytes()}

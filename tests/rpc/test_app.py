@@ -81,6 +81,30 @@ class GatedManager:
         self.closed = True
 
 
+class GatedFronts:
+    """Stands in for the fronts: they listen when they are let."""
+
+    def __init__(self):
+        self.may_listen = asyncio.Event()
+        self.listening = False
+
+    def listen(self, server):
+        return app.listen(server, "127.0.0.1", 0)
+
+    async def start(self):
+        await self.may_listen.wait()
+        self.listening = True
+
+    def stop(self):
+        return None
+
+    async def wait_idle(self):
+        return None
+
+    async def close(self, grace_s):
+        return None
+
+
 @pytest.fixture
 async def application(tmp_path, monkeypatch, capsys):
     """Starts the application with a port that the test knows; ends what is left of it."""
@@ -146,6 +170,33 @@ async def test_it_lives_while_it_loads_and_is_ready_afterwards(application, caps
     report = capsys.readouterr().out
     assert re.search(r"^m +1 +READY +what runs it$", report, re.MULTILINE)
     assert re.search(r"^Try: \S*pasarela detect \S+ --model m --url 127\.0\.0\.1:\d+$", report, re.MULTILINE)
+
+
+async def test_it_is_not_ready_before_all_fronts_listen(application, monkeypatch):
+    fronts = GatedFronts()
+    monkeypatch.setattr(app, "_fronts", lambda *_, **__: fronts)
+    task, channel, manager = await application()
+    ready = inference_pb2_grpc.GRPCInferenceServiceStub(channel).ServerReady
+    health = health_pb2_grpc.HealthStub(channel)
+    manager.may_load.set()
+    while not (await ready(pb.ServerReadyRequest(), wait_for_ready=True)).ready:
+        pass
+    watch = health.Watch(health_pb2.HealthCheckRequest(service=""))
+    assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+
+    fronts.may_listen.set()
+
+    assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+    os.kill(os.getpid(), signal.SIGTERM)
+    await task
+
+
+async def test_a_stop_does_not_wait_for_fronts_that_do_not_listen(application, monkeypatch):
+    monkeypatch.setattr(app, "_fronts", lambda *_, **__: GatedFronts())
+    task, channel, _ = await application()
+    await inference_pb2_grpc.GRPCInferenceServiceStub(channel).ServerLive(pb.ServerLiveRequest(), wait_for_ready=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.wait_for(task, 30)
 
 
 async def test_a_stop_while_loading_does_not_wait_for_the_load(application):

@@ -66,3 +66,18 @@ def test_a_wrong_flag_is_wrong_usage():
     asked = ask("--grpc-prot", "1")
     assert asked.returncode == 2
     assert "--grpc-port" in asked.stderr
+
+
+def test_certificates_that_the_server_does_not_use_are_not_asked_for(empty, start_server, tmp_path):
+    files = Authority(tmp_path / "ca").issue("server")
+    given = ("--grpc-server-cert", files.certificate, "--grpc-server-key", files.key)
+    with start_server(empty, *SERVES_NOTHING, *given) as server:
+        asked = ask("--grpc-port", server.address.rpartition(":")[2], *given)
+    assert (asked.returncode, asked.stdout) == (0, "SERVING\n"), asked.stderr
+
+
+def test_a_server_that_restricts_health(empty, start_server):
+    restricted = "--grpc-restricted-protocol=trace:other=x,health,metadata:probe-key=a value"
+    with start_server(empty, *SERVES_NOTHING, restricted) as server:
+        asked = ask("--grpc-port", server.address.rpartition(":")[2], restricted)
+    assert (asked.returncode, asked.stdout) == (0, "SERVING\n"), asked.stderr

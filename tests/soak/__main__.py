@@ -25,6 +25,7 @@ _LINE_S = 60.0
 _BEFORE_S = 15.0
 _QUIET_S = 40.0
 _LOOKS = 100
+_LEAST_MINUTES = 0.5
 _EPILOG = """\
 Clients ask for tensors (the newest version, and one by label), images, streams, tensors in shared memory; some ask
 wrongly, some leave in the middle. Meanwhile versions are published, labels move and go back, versions are taken back.
@@ -47,8 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--frontends", type=int, default=0, metavar="N", help="front processes of the server (default: 0)"
     )
     options = parser.parse_args(arguments)
-    if not options.minutes > 0:
-        parser.error("--minutes is more than 0")
+    if not options.minutes >= _LEAST_MINUTES:
+        parser.error(f"--minutes is {_LEAST_MINUTES:g} or more: in less nothing can be said of growth")
     try:
         with tempfile.TemporaryDirectory(prefix="soak-") as folder:
             return _soak(Path(folder), options.minutes * 60, options.frontends)
@@ -72,7 +73,7 @@ def _soak(folder: Path, whole_s: float, frontends: int) -> int:
     with Served(root, folder, *flags, "--frontends", str(frontends)) as server:
         with Load(server.url, _CLIENTS) as before_load:
             before_load.pause(_BEFORE_S)
-        before = _quiet(server)
+        before, early = _quiet(server), before_load.tally.counts()
         samples: list[Sample] = []
         with publisher, Load(server.url, _CLIENTS) as load:
             begun_s = time.monotonic()
@@ -81,9 +82,11 @@ def _soak(folder: Path, whole_s: float, frontends: int) -> int:
         after = _quiet(server, before)
         log = server.said()
         code = server.stop()
-    counts, problems = load.tally.counts(), [*publisher.faults, *map(repr, load.broken)]
+    counts, problems = load.tally.counts(), [*publisher.faults, *map(repr, (*before_load.broken, *load.broken))]
     grown = growth(samples, whole_s)
     problems += _problems(counts, grown, before, after)
+    if early.answered < early.sent or early.wrong:
+        problems.append(f"before any change {early.sent - early.answered} were not answered, {early.wrong} wrongly")
     if code != 0:
         problems.append(f"the server ended with code {code}")
     if "Traceback" in log:

@@ -99,7 +99,8 @@ class StreamCall:
             if not _was_sent_too_late(error):
                 raise
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._status_came.wait(), _STATUS_S)
+                async with asyncio.timeout(_STATUS_S):
+                    await self._status_came.wait()
             raise self._status or error from None
 
     def _note_status(self, call: Any) -> None:
@@ -160,9 +161,13 @@ class Condition:
         self._condition.release()
 
     async def wait(self, timeout_s: float | None = None) -> bool:
-        """Gives the lock away, waits for `notify_all`, and takes it again; False if the time was up."""
+        """Gives the lock away, waits for `notify_all`, and takes it again; False if the time was up.
+
+        A task that is cancelled meanwhile is: `asyncio.wait_for` of Python 3.11 would forget that where both happen.
+        """
         try:
-            await asyncio.wait_for(self._condition.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._condition.wait()
         except TimeoutError:
             return False
         return True

@@ -45,6 +45,8 @@ from pasarela_proto.model_config_pb2 import ModelConfig
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 1.0
 _LOAD_TIMEOUT_S: Final = 600.0
+_REASONS_S: Final = 1.0
+"""How long a server that was waited for in vain may take to say why."""
 
 
 class AsyncServer:
@@ -326,7 +328,10 @@ class AsyncServer:
 
     async def _not_ready(self, model: str, version: str, timeout_s: float | None) -> PasarelaError:
         try:
-            known = await self.models()
+            answer = await self._endpoints.ask(
+                "RepositoryIndex", pb.RepositoryIndexRequest(), timeout_s=_REASONS_S, retry=False
+            )
+            known = decode_index(answer)
         except PasarelaError:
             known = []
         if model and known and model not in {state.name for state in known}:

@@ -30,10 +30,12 @@ from pasarela_client.errors import (
     ServerStopping,
     ServerUnreachable,
     from_rpc_error,
+    named,
 )
 from pasarela_client.retry import Failed, RetryBudget, trouble_of, wait_s
 from pasarela_client.rotation import Rotation
 from pasarela_client.scope import Scope
+from pasarela_client.time_limits import time_limit
 
 S = TypeVar("S")
 Metadata = tuple[tuple[str, str], ...]
@@ -93,7 +95,8 @@ class AsyncEndpoints(Generic[S]):
         self._budget = RetryBudget(connection.retry)
         self._opening = threading.Lock()
         self._endpoints: tuple[Endpoint[S], ...] = ()
-        self._closed = False
+        self.closed = False
+        """Whether `close` was called."""
         self._waiting = Condition()
 
     def __len__(self) -> int:
@@ -105,7 +108,8 @@ class AsyncEndpoints(Generic[S]):
 
     async def close(self) -> None:
         """Closes the connections. Calls that are under way end with `RequestCancelled`."""
-        self._closed = True
+        with self._opening:  # who is about to open them either is done, or finds this closed
+            self.closed = True
         await self.wake()
         for endpoint in self._endpoints:
             await endpoint.channel.close()
@@ -144,30 +148,30 @@ class AsyncEndpoints(Generic[S]):
         Raises:
             PasarelaError: One of its kinds says what went wrong, the last time.
         """
+        timeout_s = time_limit(timeout_s)
         ends_s = None if timeout_s is None else self._clock() + timeout_s
         tries, tried = 0, set[int]()
         while True:
-            remaining_s = None if ends_s is None else ends_s - self._clock()
             endpoint = self.pick(tried, model=model, request_id=request_id)
             try:
+                with named(model, request_id):
+                    sent = await self.metadata(metadata)
                 response = await ask_service(
                     getattr(endpoint.service, method),
                     request,
                     scope,
-                    timeout=remaining_s,
-                    metadata=await self.metadata(metadata),
+                    timeout=None if ends_s is None else ends_s - self._clock(),
+                    metadata=sent,
                     compression=grpc.Compression.Gzip if compressed else None,
                 )
             except grpc.RpcError as raised:
-                error = self.convert(raised, endpoint, model=model, request_id=request_id)
-                if isinstance(error, RequestCancelled) and not (self._closed or (scope and scope.over)):
-                    error = _given_up_there(error, endpoint.url)
+                error = self.convert(raised, endpoint, model=model, request_id=request_id, scope=scope)
                 self.report(endpoint, error)
             except Exception as raised:
-                if not self._closed:
+                if not self.closed:
                     raise
                 # gRPC's words for a channel that was closed just before the call.
-                raise self._was_closed(model, request_id) from raised
+                raise self.was_closed(model, request_id) from raised
             else:
                 self.report(endpoint)
                 return response
@@ -192,7 +196,7 @@ class AsyncEndpoints(Generic[S]):
             RequestCancelled: The endpoints are closed.
         """
         with self._opening:
-            if self._closed:
+            if self.closed:
                 raise RequestCancelled(f"the client of {self.url} is closed", model=model, request_id=request_id)
             if not self._endpoints:
                 self._endpoints = tuple(self._open_all())
@@ -225,17 +229,34 @@ class AsyncEndpoints(Generic[S]):
         return (*metadata, ("authorization", f"Bearer {token}"))
 
     def convert(
-        self, error: grpc.RpcError, endpoint: Endpoint[S], *, model: str = "", request_id: str = ""
+        self,
+        error: grpc.RpcError,
+        endpoint: Endpoint[S],
+        *,
+        model: str = "",
+        request_id: str = "",
+        scope: Scope | None = None,
     ) -> PasarelaError:
-        """What gRPC raised, as callers see it, with the original as its cause."""
-        if self._closed:
-            converted: PasarelaError = self._was_closed(model, request_id)
+        """What gRPC raised, as callers see it, with the original as its cause.
+
+        Who cancels a call that nobody here cancelled, neither by closing this nor by its scope, is a server that ends.
+        """
+        if self.closed:
+            converted: PasarelaError = self.was_closed(model, request_id)
         else:
             converted = from_rpc_error(error, url=endpoint.url, model=model, request_id=request_id)
+            if isinstance(converted, RequestCancelled) and not (scope and scope.over):
+                converted = ServerStopping(
+                    f"the server at {endpoint.url} gave the call up",
+                    model=model,
+                    status=converted.status,
+                    request_id=request_id,
+                )
         converted.__cause__ = error
         return converted
 
-    def _was_closed(self, model: str, request_id: str) -> RequestCancelled:
+    def was_closed(self, model: str, request_id: str) -> RequestCancelled:
+        """The error of what was under way when this was closed."""
         return RequestCancelled(
             f"the client of {self.url} was closed",
             model=model,
@@ -261,18 +282,9 @@ class AsyncEndpoints(Generic[S]):
     async def _pause(self, seconds: float, scope: Scope | None, *, model: str, request_id: str) -> None:
         until_s = self._clock() + seconds
         async with self._waiting:
-            while not self._closed and not (scope and scope.over):
+            while not self.closed and not (scope and scope.over):
                 left_s = until_s - self._clock()
                 if left_s <= 0:
                     return
                 await self._waiting.wait(left_s)
         raise RequestCancelled(f"the call to {self.url} was given up", model=model, request_id=request_id)
-
-
-def _given_up_there(error: RequestCancelled, url: str) -> ServerStopping:
-    """Who cancels a call that nobody here cancelled is a server that ends."""
-    ended = ServerStopping(
-        f"the server at {url} gave the call up", model=error.model, status=error.status, request_id=error.request_id
-    )
-    ended.__cause__ = error.__cause__
-    return ended

@@ -48,11 +48,12 @@ class AsyncManyResults(AsyncIterator[FrameResult]):
     """Results of many images, one for each. It is what `detect_many` gives.
 
     An iterator, for one consumer: the first result that is asked for begins the work. In a `with` block, leaving it
-    cancels what is under way.
+    cancels what is under way; so does who gives up waiting for a result.
     """
 
     def __init__(self, work: AsyncBulkWork) -> None:
         self._results: Any = work.run()
+        self._given_up = False
 
     def __aiter__(self) -> Self:
         return self
@@ -61,11 +62,19 @@ class AsyncManyResults(AsyncIterator[FrameResult]):
         """The next result; waits for it.
 
         Raises:
-            RequestCancelled: The detector was closed.
+            RequestCancelled: The detector was closed, or the wait for an earlier result was given up.
             PasarelaError: No image can be answered: the model is not there, or no server is.
             BaseException: What the iterable of images raised, after the results of the images before.
         """
-        result: FrameResult = await anext(self._results)
+        if self._given_up:
+            raise RequestCancelled("the wait for a result was given up, and with it all that was under way")
+        try:
+            result: FrameResult = await anext(self._results)
+        except Exception:
+            raise
+        except BaseException:
+            self._given_up = True  # without a word the end would look like that of the images
+            raise
         return result
 
     async def __aenter__(self) -> Self:
@@ -78,6 +87,7 @@ class AsyncManyResults(AsyncIterator[FrameResult]):
 
     async def aclose(self) -> None:
         """Cancels what is under way; nothing more comes out."""
+        self._given_up = False
         await self._results.aclose()
 
 
@@ -136,6 +146,10 @@ class AsyncBulkWork:
         self._pausing = Condition()
         """Waited on by images that are sent again later."""
         self._tasks: list[Task] = []
+        self._away_since_s: float | None = None
+        """Since when no server has said anything, be it that an image is wrong; None while one does."""
+        self._gone: PasarelaError | None = None
+        """Why no server is there any more: what was pulled has failed, and nothing else is."""
 
     async def run(self) -> AsyncIterator[FrameResult]:
         """The results. Closing the generator ends all of it."""
@@ -182,7 +196,7 @@ class AsyncBulkWork:
                 index, image = pulled
                 frame = as_frame(image, self._channels)
                 await self._settle(index, frame)
-        except Exception as error:  # noqa: BLE001 - whatever it is, who takes the results must hear of it
+        except BaseException as error:  # noqa: BLE001 - whatever it is, who takes the results must hear of it
             self._window.close(error)
         finally:
             await _notify(self._ready)
@@ -199,7 +213,7 @@ class AsyncBulkWork:
             except StopAsyncIteration:
                 self._window.exhaust()
                 return None
-            except Exception as error:  # noqa: BLE001 - raised to who takes the results, after those before it
+            except BaseException as error:  # noqa: BLE001 - raised to who takes the results, after those before it
                 self._window.exhaust(error)
                 return None
             return self._window.pull(), image
@@ -218,17 +232,38 @@ class AsyncBulkWork:
                 error = raised
             else:
                 self._pace.answered()
+                self._away_since_s = None
                 await self._finish(index, result, answered=True)
                 return
             finally:
                 self._window.end()
                 await _notify(self._room)
             tries += 1
+            self._note_away(away=isinstance(error, ServerUnreachable))
             seconds = self._judge(error, in_round, tries, _left_s(ends_s, self._clock))
             if seconds is None:
+                await self._note_gone(error)
                 await self._fail(index, frame, error)
                 return
             await self._pause(seconds)
+        if self._gone is not None:
+            await self._fail(index, frame, self._gone)
+
+    def _note_away(self, *, away: bool) -> None:
+        if not away or self._endpoints.others_are_well():
+            self._away_since_s = None
+        elif self._away_since_s is None:
+            self._away_since_s = self._clock()
+
+    async def _note_gone(self, error: PasarelaError) -> None:
+        """An image failed. If no server was there for as long as one image may take, that is the end."""
+        since_s, longest_s = self._away_since_s, self._timeout_s
+        if since_s is None or longest_s is None or not self._window.answered or self._clock() - since_s < longest_s:
+            return
+        self._gone = error
+        self._window.exhaust(error)
+        await _notify(self._room)
+        await _notify(self._pausing)
 
     def _judge(self, error: PasarelaError, in_round: int, tries: int, remaining_s: float | None) -> float | None:
         """Seconds until the image is sent again; None if it has failed."""
@@ -253,7 +288,7 @@ class AsyncBulkWork:
     async def _begin(self) -> bool:
         """Waits until a call may begin; False if none may any more."""
         async with self._room:
-            while not self._window.closed:
+            while not (self._window.closed or self._gone):
                 if self._window.begin():
                     return True
                 await self._room.wait()
@@ -262,7 +297,7 @@ class AsyncBulkWork:
     async def _pause(self, seconds: float) -> None:
         until_s = self._clock() + seconds
         async with self._pausing:
-            while not self._window.closed and (left_s := until_s - self._clock()) > 0:
+            while not (self._window.closed or self._gone) and (left_s := until_s - self._clock()) > 0:
                 await self._pausing.wait(left_s)
 
 

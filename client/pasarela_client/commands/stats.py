@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import math
 import sys
-import threading
 import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from pasarela_client.commands import WrongUsage
 from pasarela_client.commands.connection_flags import connection_of
 from pasarela_client.commands.tables import format_table
+from pasarela_client.commands.ticks import ticks
 from pasarela_client.errors import DeadlineExpired, ModelUnavailable, PasarelaError, ServerUnreachable
 from pasarela_client.statistics import STAGES, Counts, ModelTraffic, Statistics
 
@@ -81,10 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _watch(server: Server, last: Statistics, arguments: argparse.Namespace) -> int:
     """Prints what was added, again and again; a server that goes away is waited for."""
-    begun_s = time.monotonic()
     lost: PasarelaError | None = None
-    for number in itertools.count(1) if arguments.count is None else range(1, arguments.count + 1):
-        threading.Event().wait(max(0.0, begun_s + number * arguments.watch - time.monotonic()))
+    for _ in ticks(arguments.watch, arguments.count):
         try:
             now = server.statistics(arguments.model, arguments.model_version)
         except (ServerUnreachable, DeadlineExpired, ModelUnavailable) as error:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import math
 import os
 import sys
-import threading
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from pasarela_client.commands import WrongUsage
 from pasarela_client.commands.connection_flags import connection_of
+from pasarela_client.commands.ticks import ticks
 
 if TYPE_CHECKING:
     from pasarela_client.sync.control import Server
@@ -154,9 +152,7 @@ def _print_blocks(look: Look, first: Reading, arguments: argparse.Namespace, cou
     watch = Watch(arguments.url)
     watch.see(first)
     last: Reading | Lost = first
-    begun_s = time.monotonic()
-    for number in itertools.count(1) if count is None else range(1, count + 1):
-        threading.Event().wait(max(0.0, begun_s + number * arguments.interval - time.monotonic()))
+    for number in ticks(arguments.interval, count):
         last = look()
         _print(watch.see(last), arguments, first=number == 1)
     if isinstance(last, Lost):

@@ -60,7 +60,7 @@ class Annotations:
         """
         parts = PurePosixPath(name).parts
         for begin in range(len(parts)):
-            if (end := "/".join(parts[begin:])) in self.image_ids:
+            if (end := str(PurePosixPath(*parts[begin:]))) in self.image_ids:
                 return self.image_ids[end]
         longer = [other for other in self.same_name.get(PurePosixPath(name).name, ()) if other.endswith(f"/{name}")]
         if len(longer) == 1:

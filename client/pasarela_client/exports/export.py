@@ -51,6 +51,7 @@ class Export(ABC):
                 else:
                     self._add_error(result)
                     self.failed += 1
+                self._target.pass_on()
         except OSError:
             self.abort()
             raise

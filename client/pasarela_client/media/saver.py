@@ -16,6 +16,8 @@ from pasarela_client.errors import ExportFailed, InvalidRequest
 from pasarela_client.images import ImageSource
 from pasarela_client.media.target_names import PICTURE_SUFFIXES, TargetNames, clashing
 from pasarela_client.media.video_writer import CONTAINERS, VideoWriter
+from pasarela_client.sources.suffixes import VIDEO_SUFFIXES
+from pasarela_client.unfinished import naming
 
 
 class Saver:
@@ -38,21 +40,22 @@ class Saver:
             live: Whether videos are named after the time as well, because a camera shows something else each time.
 
         Raises:
-            ExportFailed: The folder cannot be made.
+            InvalidRequest: It is named like a video of a kind that is not written.
+            ExportFailed: The folder cannot be made, or nobody lets us look.
         """
         self.saved = 0
         """Images and frames that were written."""
         self.paths: list[Path] = []
         """Where pictures and videos stand that are whole. Of pictures in a folder, that folder."""
         self._target = target
-        suffix = "" if target.is_dir() else target.suffix.lower()
+        with naming(target):
+            suffix = "" if target.is_dir() else target.suffix.lower()
         self._one_video = suffix in CONTAINERS
         self._one_picture = suffix in PICTURE_SUFFIXES
+        if suffix in VIDEO_SUFFIXES and not (self._one_video or self._one_picture):
+            raise InvalidRequest(f"videos are saved as {', '.join(CONTAINERS)}, not as {target.name}")
         folder = target.parent if self._one_video or self._one_picture else target
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ExportFailed(f"cannot make the folder {folder}: {error.strerror}", errno=error.errno) from error
+        _make_folder(folder)
         self._folder = folder
         self._roots = roots
         self._names = TargetNames(folder, roots)
@@ -126,7 +129,13 @@ class Saver:
         else:
             drawn = np.asarray(found.draw(image))
         video = self._video_for(found.origin)
-        video.add(drawn, found.timestamp_s)
+        try:
+            video.add(drawn, found.timestamp_s)
+        except BaseException:
+            if video.given_up:
+                self._video = None
+                self.saved -= video.frames
+            raise
         self.saved += 1
         return video.path
 
@@ -150,10 +159,7 @@ class Saver:
         target = self._target if self._one_picture else self._names.picture(found.origin or "image")
         if clashing([target], [Path(found.origin)]):
             raise InvalidRequest(f"saving would overwrite {found.origin}")
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ExportFailed(f"cannot make {target.parent}: {error.strerror}", errno=error.errno) from error
+        _make_folder(target.parent)
         save_picture(found.draw(image), target)
         self.saved += 1
         place = target if self._one_picture else self._folder
@@ -169,6 +175,13 @@ class Saver:
         target = self._target if self._one_video else self._names.video(origin, begun)
         if clashing([target], [Path(origin)]):
             raise InvalidRequest(f"saving would overwrite {origin}")
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(target.parent)
         self._video, self._video_of = VideoWriter(target, fps=self._fps), origin
         return self._video
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExportFailed(f"cannot make the folder {folder}: {error.strerror}", errno=error.errno) from error

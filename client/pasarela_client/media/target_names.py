@@ -27,6 +27,8 @@ class TargetNames:
         self._folder = folder
         self._roots = sorted(roots, key=lambda root: len(root.parts), reverse=True)
         self._used: set[Path] = set()
+        self._numbers: dict[Path, int] = {}
+        """The last number of each name that came again."""
 
     def picture(self, origin: str) -> Path:
         """Where the picture of an image goes: under the image's own name, numbered if that comes again."""
@@ -61,11 +63,13 @@ class TargetNames:
         return Path(_named(path))
 
     def _unused(self, inside: Path) -> Path:
-        target, number = self._folder / inside, 1
+        target, number = self._folder / inside, self._numbers.get(inside, 1)
         while target in self._used:
             number += 1
             target = self._folder / inside.with_name(f"{inside.stem}-{number}{inside.suffix}")
         self._used.add(target)
+        if number > 1:
+            self._numbers[inside] = number
         return target
 
 

@@ -63,12 +63,15 @@ class VideoWriter:
             known = ", ".join(CONTAINERS)
             raise InvalidRequest(f"videos are written as {known}, not as {self.path.name}") from None
         self._fps = fps or _USUAL_FPS
+        self.given_up = False
+        """Whether nothing is left of it: it failed, or was aborted before `close`."""
         self._file = UnfinishedFile(self.path, overwrite=True)
         self._container: OutputContainer | None = None
         self._track: Any = None
         self._size = (0, 0)
         self._first_s: float | None = None
         self._last_tick = -1
+        self._over = False
 
     def __enter__(self) -> Self:
         return self
@@ -92,9 +95,12 @@ class VideoWriter:
 
         Raises:
             ExportFailed: It cannot be written; nothing is left of the video.
+            ValueError: The video is over.
         """
         import av
 
+        if self._over:
+            raise ValueError(f"the video {self.path} is over, nothing can be added")
         if self._track is None:
             self._guarded(lambda: self._begin(pixels))
         picture = av.VideoFrame.from_ndarray(fitted(pixels, self._size), "rgb24")
@@ -110,17 +116,22 @@ class VideoWriter:
             Where it stands.
 
         Raises:
-            ExportFailed: It cannot be written, or there is no frame in it; nothing is left of it.
+            ExportFailed: It cannot be written, was given up, or there is no frame in it; nothing is left of it.
         """
         if self._track is None:
             self.abort()
             raise ExportFailed(f"cannot write {self.path}: there is not one frame to put into it")
-        if self._container is not None:
+        if self.given_up:
+            raise ExportFailed(f"cannot write {self.path}: it was given up")
+        if not self._over:
             self._guarded(self._end)
         return self.path
 
     def abort(self) -> None:
         """Gives it up: nothing is left of it. Nothing happens after `close`."""
+        if self._over:
+            return
+        self._over = self.given_up = True
         container, self._container = self._container, None
         if container is not None:
             with contextlib.suppress(Exception):  # what it still wants to write, nobody wants
@@ -165,6 +176,7 @@ class VideoWriter:
         self._container.close()
         self._container = None
         self._file.commit()
+        self._over = True
 
     def _guarded(self, write: Callable[[], None]) -> None:
         """Writes; if that fails, gives the video up."""

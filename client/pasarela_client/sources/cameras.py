@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import urlsplit, urlunsplit
 
 from pasarela_client.errors import SourceUnreadable
 
 _LOOK_US: Final = "1000000"
 """For how long FFmpeg looks at what comes before it says what it is, at most: microseconds."""
+
+
+_ADDRESS: Final = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#]*)", re.IGNORECASE)
+_HOST: Final = re.compile(r"(\[[^]]*\]|[^:]*)(:\d*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ def network(url: str) -> Camera:
     RTSP goes through TCP where the camera lets it, so that no frame is torn. What came while FFmpeg found out what it
     is, is thrown away: else the first seconds would come all at once, and stay behind.
     """
-    scheme = urlsplit(url).scheme
+    scheme = scheme_of(url)
     may_be_recording = scheme in {"http", "https"}
     options = {} if may_be_recording else {"fflags": "nobuffer", "analyzeduration": _LOOK_US}
     if scheme in {"rtsp", "rtsps"}:
@@ -60,9 +64,22 @@ def network(url: str) -> Camera:
     return Camera(url, without_password(url), options=options, may_be_recording=may_be_recording)
 
 
+def scheme_of(text: str) -> str:
+    """What stands before `://`, in small letters; empty if the text is no address.
+
+    Passwords of cameras hold what an address must not hold, so addresses are not asked to be valid.
+    """
+    match = _ADDRESS.match(text)
+    return match[1].lower() if match else ""
+
+
 def without_password(url: str) -> str:
     """The address as it may be shown and logged."""
-    pieces = urlsplit(url)
-    if "@" not in pieces.netloc:
+    if not (match := _ADDRESS.match(url)):
         return url
-    return urlunsplit(pieces._replace(netloc=pieces.netloc.rpartition("@")[2]))
+    authority, rest = match[2], url[match.end() :]
+    if "@" in authority:
+        return f"{match[1]}://{authority.rpartition('@')[2]}{rest}"
+    if "@" in rest and not _HOST.fullmatch(authority):  # a password with one of / ? # in it
+        return f"{match[1]}://{rest.rpartition('@')[2]}"
+    return url

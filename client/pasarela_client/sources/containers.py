@@ -39,8 +39,8 @@ def open_video(path: Path) -> Opened:
     """
     try:
         file: BinaryIO = path.open("rb")
-    except OSError as error:
-        raise SourceUnreadable(f"cannot read {path}: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        raise SourceUnreadable(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
     with file:
         head = file.read(HEAD_BYTES)
     if not head:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from pasarela_client.errors import MissingExtra, SourceUnreadable
+from pasarela_client.errors import SourceUnreadable
 from pasarela_client.frame import Frame
 from pasarela_client.sources.backoff import wait_before
 from pasarela_client.sources.handover import Handover
@@ -74,7 +74,7 @@ class LiveCamera:
         self._seen = False
         self._gone_since: float | None = None
         self._attempts = 0
-        self._failure: SourceUnreadable | MissingExtra | None = None
+        self._failure: BaseException | None = None
         self._reader: threading.Thread | None = None
 
     @property
@@ -117,7 +117,7 @@ class LiveCamera:
     def _read(self) -> None:
         try:
             self._failure = self._read_until_gone()
-        except MissingExtra as error:
+        except BaseException as error:  # noqa: BLE001 - raised again by who takes the frames
             self._failure = error
         finally:
             self._handover.end()

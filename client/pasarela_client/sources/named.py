@@ -13,6 +13,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from pasarela_client.errors import SourceUnreadable
+from pasarela_client.sources.cameras import scheme_of, without_password
 from pasarela_client.sources.order import natural_key
 from pasarela_client.sources.suffixes import HEAD_BYTES, IMAGE_SUFFIXES, VIDEO_SUFFIXES, is_video
 
@@ -67,12 +68,19 @@ def named_by(argument: str | Path | int, *, recursive: bool = False) -> list[Nam
         recursive: Whether a folder stands for those below it, too.
 
     Raises:
-        SourceUnreadable: It stands for nothing.
+        SourceUnreadable: It stands for nothing, or nobody lets us look.
     """
-    text = str(argument)
-    scheme = urlsplit(text).scheme if "://" in text else ""
+    try:
+        return _named_by(str(argument), recursive=recursive)
+    except (OSError, ValueError) as error:  # a folder that must not be entered, a name that no file can have
+        reason = getattr(error, "strerror", None) or error
+        raise SourceUnreadable(f"cannot read {without_password(str(argument))}: {reason}") from error
+
+
+def _named_by(text: str, *, recursive: bool) -> list[Named]:
+    scheme = scheme_of(text)
     if scheme == "file":
-        return named_by(Path(unquote(urlsplit(text).path)), recursive=recursive)
+        return _named_by(unquote(urlsplit(text).path), recursive=recursive)
     path = Path(text)
     if path.is_dir():
         return _in_folder(path, recursive=recursive)

@@ -12,7 +12,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from pasarela_client.errors import InvalidRequest, MissingExtra, SourceUnreadable
+from pasarela_client.errors import InvalidRequest, SourceUnreadable
 from pasarela_client.sources.cameras import Camera, network, webcam, without_password
 from pasarela_client.sources.containers import open_camera, open_pipe, open_video
 from pasarela_client.sources.live import LiveCamera, Notify, log_notice
@@ -204,7 +204,7 @@ def _interruptibly(open_it: Callable[[], Opened]) -> Opened:
     def run() -> None:
         try:
             answer.append(open_it())
-        except (SourceUnreadable, MissingExtra) as error:
+        except Exception as error:  # noqa: BLE001 - raised again by who waits
             answer.append(error)
         finally:
             answered.set()

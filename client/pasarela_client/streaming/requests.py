@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pasarela_client.codec import encode_frame, encode_request
-from pasarela_client.errors import InvalidRequest, PasarelaError
 from pasarela_client.images import Channels, encode_image
 from pasarela_client.options import DetectOptions
 from pasarela_client.streaming.entry import Sending
@@ -33,14 +32,8 @@ class StreamRequests:
             InvalidRequest: The frame is no image that can be sent.
         """
         frame = sending.frame
-        try:
-            image = encode_image(frame.image, channels=frame.channels)
-        except PasarelaError:
-            raise
-        except Exception as error:
-            raise InvalidRequest(f"the image cannot be sent: {type(error).__name__}: {error}") from error
         request = encode_request(
-            image,
+            encode_image(frame.image, channels=frame.channels),
             self.options,
             model=self.model,
             version=self.version,

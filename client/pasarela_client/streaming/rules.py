@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, Literal, Self, get_args
 
 from pasarela_client.errors import InvalidRequest
+from pasarela_client.time_limits import time_limit
 
 Policy = Literal["block", "drop-oldest"]
 """What happens to frames that come faster than they are answered: the source waits, or older ones are left out."""
@@ -75,7 +76,7 @@ class StreamRules:
         _check_positive("timeout_s", timeout_s)
         if not reconnect_s >= 0:
             raise InvalidRequest(f"reconnect_s is 0 (never) or more seconds, not {reconnect_s}")
-        return cls(window, policy, buffer, deadline_s, timeout_s, reconnect_s)
+        return cls(window, policy, buffer, time_limit(deadline_s), time_limit(timeout_s), reconnect_s)
 
 
 def _check_count(name: str, value: int) -> None:

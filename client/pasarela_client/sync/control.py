@@ -46,6 +46,8 @@ from pasarela_proto.model_config_pb2 import ModelConfig
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 1.0
 _LOAD_TIMEOUT_S: Final = 600.0
+_REASONS_S: Final = 1.0
+"""How long a server that was waited for in vain may take to say why."""
 
 
 class Server:
@@ -327,7 +329,10 @@ class Server:
 
     def _not_ready(self, model: str, version: str, timeout_s: float | None) -> PasarelaError:
         try:
-            known = self.models()
+            answer = self._endpoints.ask(
+                "RepositoryIndex", pb.RepositoryIndexRequest(), timeout_s=_REASONS_S, retry=False
+            )
+            known = decode_index(answer)
         except PasarelaError:
             known = []
         if model and known and model not in {state.name for state in known}:

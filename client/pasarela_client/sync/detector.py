@@ -14,7 +14,7 @@ from pasarela_client.bulk import Pace
 from pasarela_client.codec import decode_response, encode_request
 from pasarela_client.connection import Connection, Tls, Token
 from pasarela_client.detections import Detections
-from pasarela_client.errors import InvalidRequest, named
+from pasarela_client.errors import InvalidRequest, ServerUnreachable, named
 from pasarela_client.frame import Frame, as_frame
 from pasarela_client.images import Channels, ImageSource, encode_image
 from pasarela_client.options import DetectOptions
@@ -106,13 +106,25 @@ class Detector:
             PasarelaError: The server did not say.
         """
         if self._names is None:
-            from pasarela_client.sync.control import Server
-
-            endpoint = self._endpoints.pick(model=self.model)
-            url = f"grpcs://{endpoint.url}" if self._endpoints.is_secure(endpoint) else endpoint.url
-            with Server(url, timeout_s=self.timeout_s, connection=self._endpoints.connection) as server:
-                self._names = (server.describe(self.model, self.version)).class_names
+            self._names = self._ask_names()
         return self._names
+
+    def _ask_names(self) -> Mapping[int, str]:
+        """The names, of the first server that can be reached."""
+        from pasarela_client.sync.control import Server
+
+        tried = set[int]()
+        while True:
+            endpoint = self._endpoints.pick(tried, model=self.model)
+            url = f"grpcs://{endpoint.url}" if self._endpoints.is_secure(endpoint) else endpoint.url
+            try:
+                with Server(url, timeout_s=self.timeout_s, connection=self._endpoints.connection) as server:
+                    return (server.describe(self.model, self.version)).class_names
+            except ServerUnreachable as error:
+                self._endpoints.report(endpoint, error)
+                tried.add(endpoint.index)
+                if len(tried) == len(self._endpoints):
+                    raise
 
     def detect(
         self,

@@ -18,6 +18,7 @@ from pasarela_client.errors import (
     RequestCancelled,
     ServerFailure,
     ServerUnreachable,
+    named,
 )
 from pasarela_client.frame import Frame
 from pasarela_client.health import CHECK, encode_check, is_serving
@@ -120,8 +121,7 @@ class StreamCalls:
         except PasarelaError as raised:
             error = raised
         except Exception as raised:  # noqa: BLE001 - nobody looks at a task's exceptions
-            error = ServerFailure(f"the stream broke: {type(raised).__name__}: {raised}", model=self._requests.model)
-            error.__cause__ = raised
+            error = self._broken_by(raised)
         if error is not None:
             with self._meeting:
                 if not self._scope.over:
@@ -162,22 +162,20 @@ class StreamCalls:
 
     def _answers_of(self, endpoint: Endpoint[Any], number: int) -> PasarelaError | None:
         """Reads the answers of one call; returns what broke it, None if the server ended it."""
-        span = begin_span(
+        with begin_span(
             "StreamDetect",
             url=endpoint.url,
             model=self._requests.model,
             request_id=self._stream_id,
             parent=self._trace,
-        )
-        error: PasarelaError | None = None
-        try:
+        ) as span:
             error = self._answers_within(span, endpoint, number)
-        finally:
             span.end(error)
         return error
 
     def _answers_within(self, span: CallSpan, endpoint: Endpoint[Any], number: int) -> PasarelaError | None:
-        metadata = self._endpoints.metadata(span.metadata)
+        with named(self._requests.model, self._stream_id):
+            metadata = self._endpoints.metadata(span.metadata)
         call = StreamCall(endpoint.service.StreamDetect, Requests(self, number), metadata=metadata)
         self._scope.hold(call)
         with self._meeting:
@@ -192,7 +190,9 @@ class StreamCalls:
         except grpc.RpcError as raised:
             if self._was_silent():
                 return self._silence(endpoint, raised)
-            return self._endpoints.convert(raised, endpoint, model=self._requests.model, request_id=self._stream_id)
+            return self._endpoints.convert(
+                raised, endpoint, model=self._requests.model, request_id=self._stream_id, scope=self._scope
+            )
         finally:
             call.cancel()
             self._scope.release(call)
@@ -264,7 +264,7 @@ class StreamCalls:
                     metadata=self._endpoints.metadata(),
                 )
             except grpc.RpcError as raised:
-                error = self._endpoints.convert(raised, endpoint, model=self._requests.model)
+                error = self._endpoints.convert(raised, endpoint, model=self._requests.model, scope=self._scope)
                 if passes(error) or isinstance(error, RequestCancelled):
                     self._endpoints.report(endpoint, error)
                     return error
@@ -280,6 +280,20 @@ class StreamCalls:
 
     def _pick(self, tried: Collection[int]) -> Endpoint[Any]:
         return self._endpoints.pick(tried, model=self._requests.model, request_id=self._stream_id)
+
+    def _broken_by(self, raised: Exception) -> PasarelaError:
+        """The error for what neither a server nor gRPC says."""
+        error: PasarelaError
+        if self._endpoints.closed:  # gRPC's words for a channel that was closed just before the call
+            error = self._endpoints.was_closed(self._requests.model, self._stream_id)
+        else:
+            error = ServerFailure(
+                f"the stream broke: {type(raised).__name__}: {raised}",
+                model=self._requests.model,
+                request_id=self._stream_id,
+            )
+        error.__cause__ = raised
+        return error
 
     def _ended_early(self, endpoint: Endpoint[Any]) -> ServerFailure:
         return ServerFailure(

@@ -44,11 +44,11 @@ def check_metrics_url(url: str) -> str:
         InvalidRequest: It is no address.
     """
     whole = url if "://" in url else f"http://{url}"
-    parts = urlsplit(whole)
     try:
+        parts = urlsplit(whole)
         _ = parts.port
     except ValueError:
-        parts = parts._replace(netloc="")
+        parts = urlsplit("")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise InvalidRequest(f"metrics are at an address like http://127.0.0.1:8002/metrics, not {url!r}")
     return parts._replace(path=parts.path if parts.path not in {"", "/"} else "/metrics").geturl()
@@ -126,6 +126,8 @@ class Watched:
             return Metrics.parse(scrape(self._metrics_url, timeout_s)), ""
         except NoMetrics as error:
             return None, f"{self._metrics_url} gives no metrics ({error})"
+        except UnicodeError:
+            return None, f"{self._metrics_url} names no host; --metrics-url says where the metrics are"
         except OSError as error:
             return None, f"{self._metrics_url} does not answer ({_why(error)}); --metrics-url says where they are"
         except http.client.HTTPException:

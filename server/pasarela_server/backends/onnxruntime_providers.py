@@ -1,11 +1,12 @@
 """ONNX Runtime's execution providers for a model: the CPU, CUDA, and TensorRT in front of CUDA. Pure.
 
 Names and parameters of accelerators are those of Triton's ONNX Runtime backend; what it does not rename is handed to
-the provider under its own name.
+the provider under its own name, unless it leads out of the model: a library, a file, an address in memory.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 
 from pasarela_server.backends.base import BackendOptions
@@ -19,6 +20,10 @@ _RENAMED = {
     "int8_calibration_table_name": "trt_int8_calibration_table_name",
     "int8_use_native_calibration_table": "trt_int8_use_native_calibration_table",
 }
+_LEADS_OUT = re.compile(
+    r"gpu_external_\w+|user_compute_stream|trt_dump_\w+|\w*(?:path|paths|bytestream|bytestream_size|prefix)"
+)
+_NO_NAME = re.compile(r"[^\w.-]|^\.")
 _PRECISIONS: Mapping[str, Mapping[str, str]] = {
     "FP32": {},
     "FP16": {"trt_fp16_enable": "1"},
@@ -53,6 +58,8 @@ def choose_providers(options: BackendOptions, index: int | None, available: Coll
             "the model asks for a CUDA device, and this build of onnxruntime has no CUDA; "
             "install it with: pip install onnxruntime-gpu"
         )
+    for accelerator, parameters in sorted(options.accelerators.items()):
+        _refuse_what_leads_out(accelerator, parameters)
     device = {"device_id": str(index)}
     providers: Providers = [(CUDA, {**options.accelerators.get("cuda", {}), **device}), (CPU, {})]
     if "tensorrt" not in options.accelerators:
@@ -63,6 +70,16 @@ def choose_providers(options: BackendOptions, index: int | None, available: Coll
             "install it with: pip install onnxruntime-gpu tensorrt"
         )
     return [(TENSORRT, {**_tensorrt_options(options.accelerators["tensorrt"]), **device}), *providers]
+
+
+def _refuse_what_leads_out(accelerator: str, parameters: Mapping[str, str]) -> None:
+    """A configuration may come from a client, who must not choose what the process reads, writes, loads or calls."""
+    for key, value in sorted(parameters.items()):
+        is_table = key.endswith("int8_calibration_table_name") and _NO_NAME.search(value)
+        if _LEADS_OUT.fullmatch(key) or is_table:
+            raise InvalidModel(
+                f"parameter {key!r} of the accelerator {accelerator} is not taken: it leads out of the model's folder"
+            )
 
 
 def _tensorrt_options(parameters: Mapping[str, str]) -> dict[str, str]:

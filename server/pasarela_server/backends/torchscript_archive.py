@@ -11,6 +11,7 @@ from typing import Any
 
 from pasarela_server.backends.exported_program import METADATA_FILE, is_exported
 from pasarela_server.backends.metadata import parse_config_file
+from pasarela_server.backends.torchscript_code import check_code
 from pasarela_server.errors import BackendMissing, InvalidModel
 
 _EXPORT = "export it with: yolo export model=<checkpoint>.pt format=torchscript"
@@ -44,7 +45,13 @@ def check_kind(artefact: Path) -> bool:
 
 
 def load_torchscript(torch: Any, artefact: Path, device: str) -> tuple[Any, dict[str, object]]:
-    """Loads a TorchScript archive on a device; the module, and what its exporter wrote into it."""
+    """Loads a TorchScript archive on a device; the module, and what its exporter wrote into it.
+
+    Raises:
+        InvalidModel: Its code reaches out of it.
+        BackendMissing: It needs torchvision.
+    """
+    check_code(torch, artefact)
     _import_operators(artefact)
     extra_files = {METADATA_FILE: ""}
     with _FILTERS, warnings.catch_warnings():

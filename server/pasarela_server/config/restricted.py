@@ -50,6 +50,8 @@ def restricted_protocols(text: str) -> tuple[RestrictedProtocols, ...]:
             key, value = key.strip().lower(), value.strip()
             if not equals or _KEY.fullmatch(key) is None or _VALUE.fullmatch(value) is None:
                 raise ValueError(f"{_EXPECTED}; a key is made of letters, digits and -_., a value of ASCII")
+            if key.endswith("-bin"):
+                raise ValueError(f"{_EXPECTED}; a key does not end with -bin: such metadata carry bytes, not text")
             found.append(RestrictedProtocols(tuple(names), key, value))
             names = []
     if names:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import simplejpeg
 from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
+from pasarela_server.detection.effort import check_jpeg, check_png
 from pasarela_server.detection.exif import LYING, jpeg_exif, orientation, upright
 from pasarela_server.detection.signature import ImageFormat, describe, image_format
 from pasarela_server.errors import InvalidRequest
@@ -116,6 +117,7 @@ def _decode_jpeg(
     except _UNREADABLE as error:
         raise _unreadable(ImageFormat.JPEG, error) from error
     _check_size(ImageFormat.JPEG, height, width, max_pixels)
+    check_jpeg(data)
     if colorspace.upper() in {"CMYK", "YCCK"}:
         return _whole(_decode_with_pillow(data, ImageFormat.JPEG, max_pixels))
     turn = orientation(jpeg_exif(data))
@@ -134,9 +136,12 @@ def _decode_jpeg(
 
 
 def _decode_with_pillow(data: bytes | memoryview, kind: ImageFormat, max_pixels: int) -> RgbImage:
+    if kind is ImageFormat.PNG:
+        check_png(data)
     try:
         with _PLUGINS[kind](io.BytesIO(data)) as image:
             _check_size(kind, image.height, image.width, max_pixels)
+            _refuse_run_lengths(image)
             exif = jpeg_exif(data) if kind is ImageFormat.JPEG else image.info.get("exif", b"")
             image.load()
             pixels = _to_rgb(image)
@@ -145,6 +150,12 @@ def _decode_with_pillow(data: bytes | memoryview, kind: ImageFormat, max_pixels:
     except _UNREADABLE as error:
         raise _unreadable(kind, error) from error
     return upright(pixels, orientation(exif))
+
+
+def _refuse_run_lengths(image: ImageFile.ImageFile) -> None:
+    """Pillow reads such a BMP byte by byte in Python: a kilobyte that claims many pixels would take half a minute."""
+    if any(tile.codec_name == "bmp_rle" for tile in image.tile):
+        raise InvalidRequest("the BMP image is run-length encoded, which is not supported; save it uncompressed")
 
 
 def _to_rgb(image: Image.Image) -> RgbImage:

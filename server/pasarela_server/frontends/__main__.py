@@ -6,16 +6,17 @@ import os
 import signal
 import sys
 
-from pasarela_server.frontends.front import run
-from pasarela_server.frontends.settings import VARIABLE, FrontSettings
-from pasarela_server.observability.logging import LogSettings, configure_logging, log_uncaught
-
 
 def main() -> int:
     """Serves until the back says that it is over, or has gone."""
-    # Whoever stops a server often signals all of its processes: the back alone decides what that means.
+    # Whoever stops a server often signals all of its processes: the back alone decides what that means. So before
+    # anything is imported, which takes a while.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
+    from pasarela_server.frontends.front import run
+    from pasarela_server.frontends.settings import VARIABLE, FrontSettings
+    from pasarela_server.observability.logging import LogSettings, configure_logging, log_uncaught
+
     try:
         settings = FrontSettings.from_text(os.environ.pop(VARIABLE, ""))
     except ValueError:

@@ -104,8 +104,7 @@ class _Front:
             await server.stop(_LAST_REPLIES_S if ending is None else ending.grace_s or None)
         pool.shutdown(wait=False, cancel_futures=True)
         if ending is None:
-            # The back leaves no trace of itself if it cannot: whoever comes first does it.
-            shutil.rmtree(Path(settings.back.removeprefix("unix:")).parent, ignore_errors=True)
+            _clear_away(Path(settings.back.removeprefix("unix:")))
             return 1
         self._link.close()
         return 0
@@ -139,3 +138,15 @@ class _Front:
     async def _tell_when_idle(self) -> None:
         await self._calls.wait_idle()
         self._link.post(Idle())
+
+
+def _clear_away(back: Path) -> None:
+    """Removes the folder of the back's socket if nobody listens there: a back that was killed could not.
+
+    A link may also break while the back lives; then all other fronts need the socket.
+    """
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(back))
+        except OSError:
+            shutil.rmtree(back.parent, ignore_errors=True)

@@ -173,7 +173,7 @@ _KINDS: tuple[tuple[type[Message], str], ...] = (
     (CannotListen, ""),
     (Idle, ""),
     (Lookup, "IQ"),
-    (Submit, "IIQQIiQd"),
+    (Submit, "IIQQIIQd"),
     (Cancel, "I"),
     (Done, "I"),
     (Refused, "IQB"),

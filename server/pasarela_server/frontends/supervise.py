@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import os
 import shutil
@@ -31,6 +32,8 @@ _log = logging.getLogger("pasarela_server.frontends")
 
 _LAST_WORDS_S = 3.0
 """How long a front that was told to end may take beyond its grace, before it is killed."""
+_FIRST_STARTS = 3
+"""How often a front is started that is killed before it has ever listened: then the server does not start."""
 
 
 class FrontsUnavailable(Exception):
@@ -126,6 +129,8 @@ class Fronts:
         self._keepers: list[asyncio.Task[None]] = []
         self._stopping = False
         self._log = options.log
+        self.listening = False
+        """Whether `start` has returned: all of them have listened, and whatever becomes of one, it is replaced."""
 
     def listen(self, server: grpc.aio.Server) -> int:
         """Lets the back's server listen where the fronts reach it; the port that clients reach."""
@@ -135,19 +140,22 @@ class Fronts:
     async def start(self) -> None:
         """Starts all processes; returns when all of them listen. The back's server has to be started before.
 
+        One that is killed meanwhile is started again, as later.
+
         Raises:
             FrontsUnavailable: One does not start.
         """
         self._reception.start()
-        indices = range(self._options.count)
-        fronts = await asyncio.gather(*(self._launch(index) for index in indices))
+        loop = asyncio.get_running_loop()
+        listen: list[asyncio.Future[None]] = [loop.create_future() for _ in range(self._options.count)]
+        self._keepers = [asyncio.create_task(self._keep(index, first)) for index, first in enumerate(listen)]
         try:
-            await asyncio.gather(*(front.ready for front in fronts))
+            await asyncio.gather(*listen)
         except FrontsUnavailable:
             await self.close(0.0)
             raise
-        _log.info("%d front processes listen", len(fronts))
-        self._keepers = [asyncio.create_task(self._keep(index, fronts[index])) for index in indices]
+        self.listening = True
+        _log.info("%d front processes listen", len(listen))
 
     def change_log(self, settings: LogSettings) -> None:
         """Tells the fronts, and those that are started later, what to log."""
@@ -181,31 +189,52 @@ class Fronts:
         self._holder.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    async def _keep(self, index: int, front: _Front) -> None:
-        """Starts a front again whenever it dies."""
+    async def _keep(self, index: int, first: asyncio.Future[None]) -> None:
+        """Starts a front, and again whenever it dies.
+
+        Args:
+            index: Which.
+            first: Told when it listens for the first time; or why it does not, which is the end of it.
+        """
         delay = RestartDelay()
-        while True:
+        for start in itertools.count(1):
             began_s = time.monotonic()
-            code = await front.process.wait()
+            try:
+                front = await self._launch(index)
+            except Exception as error:  # noqa: BLE001 - whatever the system lacks now, it may have later
+                died, killed = f"front {index} cannot be started ({type(error).__name__}: {error})", False
+                refusal: FrontsUnavailable | None = FrontsUnavailable(died)
+            else:
+                refusal = await self._listens(front, first, index)
+                code = await front.process.wait()
+                died, killed = f"front {index} (process {front.process.pid}) ended with code {code}", code < 0
+            if refusal is not None and not first.done() and not (killed and start < _FIRST_STARTS):
+                first.set_exception(refusal)
+                return
             wait_s = delay.after(time.monotonic() - began_s)
-            _log.error(
-                "front %d (process %d) ended with code %d; it is started again in %g s",
-                index,
-                front.process.pid,
-                code,
-                wait_s,
-            )
+            _log.error("%s; it is started again in %g s", died, wait_s)
             await asyncio.sleep(wait_s)
-            front = await self._launch(index)
-            with contextlib.suppress(FrontsUnavailable):  # its process ends, and that is seen above
-                await front.ready
-                _log.info("front %d (process %d) listens", index, front.process.pid)
+
+    async def _listens(self, front: _Front, first: asyncio.Future[None], index: int) -> FrontsUnavailable | None:
+        """Waits until a front listens; why it does not: then its process ends."""
+        try:
+            await front.ready
+        except FrontsUnavailable as refusal:
+            return refusal
+        if first.done():
+            _log.info("front %d (process %d) listens", index, front.process.pid)
+        else:
+            first.set_result(None)
+        return None
 
     async def _launch(self, index: int) -> _Front:
         options = self._options
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        arena = os.memfd_create("pasarela-arena")
-        try:
+        with contextlib.ExitStack() as ours_still, contextlib.ExitStack() as theirs_too:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+            ours_still.callback(ours.close)
+            theirs_too.callback(theirs.close)
+            arena = os.memfd_create("pasarela-arena")
+            theirs_too.callback(os.close, arena)
             os.ftruncate(arena, options.arena_bytes)
             settings = FrontSettings(
                 index=index,
@@ -222,15 +251,13 @@ class Fronts:
                 security=options.security,
             )
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "pasarela_server.frontends"),
+                *(sys.executable, "-P", "-m", "pasarela_server.frontends"),  # -P: no module of the working directory
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(), arena),
                 env=os.environ | {VARIABLE: settings.to_text()},
             )
+            ours_still.pop_all()  # the link's from now on
             return await self._attach(index, process, ours, arena)
-        finally:
-            theirs.close()
-            os.close(arena)
 
     async def _attach(self, index: int, process: asyncio.subprocess.Process, ours: socket.socket, arena: int) -> _Front:
         """Builds both sides of the link: what the supervisor listens to, and the desk for everything else."""
@@ -240,9 +267,11 @@ class Fronts:
         def received(message: Message) -> None:
             match message:
                 case Ready():
-                    ready.set_result(None)
+                    if not ready.done():  # whoever waited for it may have been cancelled
+                        ready.set_result(None)
                 case CannotListen():
-                    ready.set_exception(FrontsUnavailable(message.reason))
+                    if not ready.done():
+                        ready.set_exception(FrontsUnavailable(message.reason))
                     link.close()
                 case Idle():
                     front.idle.set()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import socket
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+_log = logging.getLogger("pasarela_server.observability")
 
 _POLL_S = 0.1
 """How long `close` may have to wait for the server's thread to notice."""
@@ -28,7 +32,15 @@ def text_page(text: str, *, ok: bool = True) -> Page:
     return Page(status, "text/plain; charset=utf-8", f"{text}\n".encode())
 
 
-class _Ipv6Server(ThreadingHTTPServer):
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - nobody is named
+        """Tells the log what the base class would write to stderr; of clients that go away there is nothing to tell."""
+        error = sys.exception()
+        if not isinstance(error, ConnectionError):
+            _log.error("a request to the metrics port failed", exc_info=error)
+
+
+class _Ipv6Server(_Server):
     address_family = socket.AF_INET6
 
 
@@ -46,7 +58,7 @@ class MetricsServer:
         Raises:
             OSError: The port cannot be had.
         """
-        kind = _Ipv6Server if ":" in address else ThreadingHTTPServer
+        kind = _Ipv6Server if ":" in address else _Server
         self._server = kind((address.strip("[]"), port), _handler(pages))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(_POLL_S,), name="metrics", daemon=True)
 

@@ -35,6 +35,8 @@ from pasarela_server.request import NO_TIMINGS, Found, Timings
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _LABELS = ("model", "version")
+_MOST_ID_CHARS = 256
+"""Of a request's id in logs and traces: clients choose it, and many may wait to be written."""
 _DETECTIONS = "pasarela_detections"
 _COUNTERS_ELSEWHERE = (_DETECTIONS, "pasarela_processes_cpu_seconds", "nv_energy_consumption")
 _REASONS: tuple[tuple[str, tuple[type[BaseException], ...]], ...] = (
@@ -187,7 +189,9 @@ class Metrics:
         """
         self.clock_ns = clock_ns
         self._statistics = Statistics() if statistics is None else statistics
-        self._listeners: tuple[Callable[[RequestRecord], None], ...] = (self._statistics.request, *listeners)
+        self._listeners: tuple[Callable[[RequestRecord], None], ...] = tuple(listeners)
+        self._gone: set[tuple[str, int]] = set()
+        """Versions that were forgotten and not loaded again: what still ends there is counted nowhere."""
         self._registry = CollectorRegistry()
         self._scraping = threading.Lock()
         """Held while gauges are set and written: two scrapes at the same time must not see each other's halves."""
@@ -244,18 +248,22 @@ class Metrics:
     def request(self, model: str, version: int, request_id: str = "", caller: Caller = NOBODY) -> Outcome:
         """Measures one request of a model that exists, as a context; its block fills in what came of it."""
         key = (model, version)
-        series = self._series.get(key) or self._series.setdefault(key, _Series())
-        return Outcome(self, series, key, request_id, caller)
+        series = self._series.get(key) or (_Series() if key in self._gone else self._series.setdefault(key, _Series()))
+        return Outcome(self, series, key, request_id[:_MOST_ID_CHARS], caller)
 
     def ended(self, record: RequestRecord, error: BaseException | None) -> None:
         """Tells everyone of a request that has ended, and why if it failed."""
-        if error is not None:
+        counted = (record.model, record.version) not in self._gone
+        if error is not None and counted:
             self._failure.labels(record.model, str(record.version), failure_reason(error)).inc()
+        if counted:
+            self._statistics.request(record)
         for listener in self._listeners:
             listener(record)
 
     def loaded(self, model: str, version: int, seconds: float, quality: Mapping[str, float]) -> None:
-        """Says how long loading a version took, and its mAP by split."""
+        """Says how long loading a version took, and its mAP by split; called before requests reach it."""
+        self._gone.discard((model, version))
         self._load.labels(model, str(version)).set(seconds)
         for split, value in quality.items():
             self._quality.labels(model, str(version), split).set(value)
@@ -282,10 +290,15 @@ class Metrics:
 
     def executed(self, model: str, version: int, execution: ExecutionTimes) -> None:
         """Counts a batch that a version has executed."""
-        self._statistics.executed(model, version, execution)
+        if (model, version) not in self._gone:
+            self._statistics.executed(model, version, execution)
 
     def forget(self, model: str, version: int) -> None:
-        """Drops what is known of a version, the statistics included; call it when the version is unloaded."""
+        """Drops what is known of a version, the statistics included; call it when the version is unloaded.
+
+        Requests that it still answers then are not counted: they would bring it back.
+        """
+        self._gone.add((model, version))
         self._statistics.forget(model, version)
         self._series.pop((model, version), None)
         for metric in self._by_version:
@@ -320,7 +333,7 @@ class Metrics:
 
     def _take(self, now: Now) -> None:
         self._ready.set(now.ready)
-        for gauge in (self._pending, self._model_ready):
+        for gauge in (self._pending, self._model_ready, self._open):
             gauge.clear()
         for model, version, count in now.pending:
             self._pending.labels(model, str(version)).set(count)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
@@ -13,6 +14,8 @@ from pasarela_server.repository.override import LoadOverride, OverrideStore
 from pasarela_server.repository.scan import ModelOnDisk
 from pasarela_server.repository.servable import State
 from pasarela_server.repository.watch import Look
+
+_log = logging.getLogger("pasarela_server.repository")
 
 
 class ControlMode(enum.Enum):
@@ -48,7 +51,7 @@ class ModelControl:
         """
         self._mode = mode
         self._catalogue = catalogue
-        self._find_all = find
+        self._scan = find
         self._bring_up = bring_up
         self._withdraw = withdraw
         self._overrides = OverrideStore()
@@ -77,6 +80,8 @@ class ModelControl:
         try:
             runs = desire(found).runs_model
         except ServingError as error:
+            if override is not None and override.files:
+                self._overrides.take_back(name)
             raise LoadFailed(f"model {name!r} cannot be loaded: {error}") from error
         if runs and not self._catalogue.model_ready(runs):
             self.load(runs)
@@ -84,6 +89,7 @@ class ModelControl:
         reason = self._why_not_loaded(name, look)
         if reason:
             raise LoadFailed(reason)
+        self._overrides.keep_last(name)
         for model in self._find_all():
             if runs_model(model) == name and self._catalogue.model_ready(model.name):
                 self._bring_up(model)
@@ -97,9 +103,11 @@ class ModelControl:
 
         Raises:
             ModelUnavailable: The control mode leaves this to others.
+            LoadFailed: The repository cannot be read, which `with_dependents` needs.
         """
         self._require_explicit("unload")
         if self._catalogue.get(name) is None:
+            self._overrides.drop(name)
             return
         runs = "".join(runs_model(model) for model in self._find_all() if model.name == name) if with_dependents else ""
         self._withdraw(name)
@@ -118,11 +126,16 @@ class ModelControl:
                 "--model-control-mode explicit"
             )
 
-    def _find(self, name: str) -> ModelOnDisk:
+    def _find_all(self) -> Sequence[ModelOnDisk]:
+        """What the repository holds. Clients are not told where it lies: the log is."""
         try:
-            found = {model.name: model for model in self._find_all()}
+            return self._scan()
         except InvalidModel as error:
-            raise LoadFailed(str(error)) from error
+            _log.error("a client could not load or unload a model: %s", error)
+            raise LoadFailed("the model repository cannot be read; the server's log says why") from error
+
+    def _find(self, name: str) -> ModelOnDisk:
+        found = {model.name: model for model in self._find_all()}
         if name not in found:
             raise InvalidRequest(f"there is no model {name!r} in the repository; there are {_names(found)}")
         return found[name]

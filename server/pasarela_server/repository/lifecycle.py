@@ -200,9 +200,9 @@ class ModelLifecycle:
             self._fail(slot, error, replaces, aside=aside)
             return
         self._failed.pop(number, None)
-        slot.publish(loaded.servable)
         elapsed_s, decisions = time.monotonic() - began_s, "; ".join(loaded.decisions)
         self._observer.loaded(self._name, number, elapsed_s, loaded.quality)
+        slot.publish(loaded.servable)
         if aside and replaces is not None:
             self._catalogue.put_slot(slot)
             replaces.retire()

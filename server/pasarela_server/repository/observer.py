@@ -16,7 +16,7 @@ class Observer(Protocol):
         ...
 
     def loaded(self, model: str, version: int, seconds: float, quality: Mapping[str, float]) -> None:
-        """A version has become READY; loading it took so long, and its manifest says how well it detects."""
+        """A version becomes READY now; loading it took so long, and its manifest says how well it detects."""
         ...
 
     def forget(self, model: str, version: int) -> None:

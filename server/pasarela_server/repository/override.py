@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -30,28 +31,48 @@ class LoadOverride:
     """By path in the model's folder, as `1/model.onnx`. If there are any, nothing is read from the repository."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A model as it lies in a folder of its own."""
+
+    folder: Path
+    size: int
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
 class OverrideStore:
-    """Folders of models that clients have sent, one for each model. Frameworks map none of the files."""
+    """Folders of models that clients have sent. Frameworks map none of the files.
+
+    Each model has one; while it is replaced, and if that failed, the one before is there too: what answers may have to
+    open its files again. All methods may be called from any thread; one model is written at a time.
+    """
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         """Builds an empty one.
 
         Args:
-            most_bytes: Of all models together.
+            most_bytes: Of all models together, those that are being replaced left out.
         """
         self._most_bytes = most_bytes
-        self._folders: dict[str, Path] = {}
-        self._sizes: dict[str, int] = {}
+        self._lock = threading.RLock()
+        self._sent: dict[str, list[_Sent]] = {}
+        """By model: the one that answers, if one does, and then the one that was sent last."""
 
     def place(self, name: str, override: LoadOverride) -> ModelOnDisk:
-        """Writes a model that was sent, in place of one that was sent before.
+        """Writes a model that was sent beside one that was sent before: until `keep_last`, or `take_back`.
 
         Raises:
             InvalidRequest: The model's name, or that of a file, is none, or there are too many files or bytes.
             LoadFailed: There is no room for it on the server.
         """
+        with self._lock:
+            return self._place(name, override)
+
+    def _place(self, name: str, override: LoadOverride) -> ModelOnDisk:
         size = sum(map(len, override.files.values()))
-        others = sum(held for other, held in self._sizes.items() if other != name)
+        others = sum(sent[-1].size for other, sent in self._sent.items() if other != name)
         if others + size > self._most_bytes:
             raise InvalidRequest(
                 f"model {name[:80]!r}: its {size:,} bytes, with {others:,} of other models that were sent, are more "
@@ -66,22 +87,40 @@ class OverrideStore:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        self.drop(name)
-        self._folders[name], self._sizes[name] = folder, size
+        sent = self._sent.setdefault(name, [])
+        while len(sent) > 1:
+            sent.pop().remove()
+        sent.append(_Sent(folder, size))
         (found,) = scan(folder)
         return found
 
+    def keep_last(self, name: str) -> None:
+        """What was sent last of a model answers: what was sent before is removed."""
+        with self._lock:
+            sent = self._sent.get(name, [])
+            while len(sent) > 1:
+                sent.pop(0).remove()
+
+    def take_back(self, name: str) -> None:
+        """What was sent last of a model was never opened: it is removed."""
+        with self._lock:
+            sent = self._sent.get(name)
+            if sent:
+                sent.pop().remove()
+                if not sent:
+                    del self._sent[name]
+
     def drop(self, name: str) -> None:
         """Removes what was sent of a model, if anything was."""
-        self._sizes.pop(name, None)
-        folder = self._folders.pop(name, None)
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+        with self._lock:
+            for each in self._sent.pop(name, []):
+                each.remove()
 
     def close(self) -> None:
         """Removes everything."""
-        for name in list(self._folders):
-            self.drop(name)
+        with self._lock:
+            for name in list(self._sent):
+                self.drop(name)
 
 
 def write_override(root: Path, name: str, override: LoadOverride) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -13,6 +14,7 @@ from pasarela_server.rpc.classification import classify
 from pasarela_server.rpc.deliveries import PLAIN, Delivery, Labels, decode_placement, describe_placement
 from pasarela_server.rpc.parameters import deadline_s, decode_parameters
 from pasarela_server.rpc.tensor_codec import (
+    check_bytes_elements,
     decode_datatype,
     decode_raw,
     decode_shape,
@@ -103,6 +105,11 @@ def _decode_inputs(
         raise InvalidRequest(
             f"model '{model_name}': expected one raw_input_contents for each of {here} inputs{shared}, got {len(raw)}"
         )
+    texts = [tensor for tensor in tensors if tensor.datatype == DataType.BYTES.value]
+    if len(texts) > 1:
+        shapes = [decode_shape(f"model '{model_name}', input '{tensor.name}'", tensor.shape) for tensor in texts]
+        together = sum(map(math.prod, shapes))
+        check_bytes_elements(f"model '{model_name}', all inputs together", together)
     buffers = iter(raw)
     return tuple(
         [

@@ -17,7 +17,7 @@ from pasarela_server.tensor import Array, DataType
 
 MAX_DIMENSIONS = 32
 MAX_BYTES_ELEMENTS = 65_536
-"""In one tensor: each costs time on the event loop."""
+"""In one request: each costs time on the event loop."""
 
 _LENGTH = struct.Struct("<I")
 _MAX_ELEMENTS = 2**31 - 1
@@ -100,8 +100,7 @@ def decode_raw(where: str, datatype: DataType, shape: tuple[int, ...], raw: byte
 
 def _decode_bytes(where: str, count: int, raw: bytes | memoryview) -> npt.NDArray[np.object_]:
     # Checked before time and memory are spent on the count: it is the client's word only.
-    if count > MAX_BYTES_ELEMENTS:
-        raise InvalidRequest(f"{where}: expected at most {MAX_BYTES_ELEMENTS} BYTES elements, got {count}")
+    check_bytes_elements(where, count)
     if count * _LENGTH.size > len(raw):
         raise InvalidRequest(
             f"{where}: expected {count} BYTES elements of at least {_LENGTH.size} bytes (a uint32 length each), "
@@ -124,6 +123,16 @@ def _decode_bytes(where: str, count: int, raw: bytes | memoryview) -> npt.NDArra
             f"{where}: expected {count} BYTES elements in {start} bytes, got {len(raw) - start} bytes more"
         )
     return elements
+
+
+def check_bytes_elements(where: str, count: int) -> None:
+    """Refuses so many elements of BYTES, of one tensor or of one request, that they would hold up the event loop.
+
+    Raises:
+        InvalidRequest: There are too many.
+    """
+    if count > MAX_BYTES_ELEMENTS:
+        raise InvalidRequest(f"{where}: expected at most {MAX_BYTES_ELEMENTS} BYTES elements, got {count}")
 
 
 def has_typed_contents(contents: pb.InferTensorContents) -> bool:
@@ -150,6 +159,7 @@ def decode_typed(where: str, datatype: DataType, shape: tuple[int, ...], content
             f"{where}: expected {count} elements in {field} for shape {list(shape)}, got {len(values)}"
         )
     if datatype is DataType.BYTES:
+        check_bytes_elements(where, count)
         elements = np.empty(count, object)
         elements[:] = values
         return elements.reshape(shape)

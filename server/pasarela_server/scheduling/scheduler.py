@@ -213,9 +213,9 @@ class Scheduler:
             raise self._unavailable()
         entry = self._entry(inputs, rows, deadline_monotonic_s, priority)
         if self._order is None:
-            self._batcher.submit(entry)
+            self._wait_in_line(entry)
             return entry.future
-        return self._order.submit(entry.future, lambda: self._batcher.submit(entry))
+        return self._order.submit(entry.future, lambda: self._wait_in_line(entry))
 
     def submit_here(
         self, inputs: Mapping[str, Array], rows: int, deadline_monotonic_s: float | None = None, priority: int = 0
@@ -230,13 +230,18 @@ class Scheduler:
         entry = self._entry(inputs, rows, deadline_monotonic_s, priority)
         loan = self._batcher.borrow(entry, small.least_s, small.likely_s)
         if loan is None:
-            self._batcher.submit(entry)
+            self._wait_in_line(entry)
             return entry.future
         try:
             self._instances[loan.instance].execute(loan.batch)
         finally:
             self._batcher.give_back(loan)
         return entry.future
+
+    def _wait_in_line(self, entry: Entry) -> None:
+        self._batcher.submit(entry)
+        if self._impediment:  # the last instance was given up meanwhile, and what waited then has been failed already
+            self._batcher.fail_waiting(self._unavailable)
 
     def _entry(
         self, inputs: Mapping[str, Array], rows: int, deadline_monotonic_s: float | None, priority: int

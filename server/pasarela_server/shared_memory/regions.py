@@ -11,6 +11,8 @@ from pasarela_server.errors import InvalidRequest, RegionExists, RegionNotFound
 from pasarela_server.shared_memory.device import DeviceRegion
 from pasarela_server.shared_memory.region import SystemRegion
 
+_MOST_NAME_CHARS = 1024
+
 Region = SystemRegion | DeviceRegion
 R = TypeVar("R", SystemRegion, DeviceRegion)
 
@@ -63,11 +65,16 @@ class Regions:
 
         Raises:
             RegionExists: The name is taken.
-            InvalidRequest: The name is empty, or there are too many.
+            InvalidRequest: The name is empty or too long, or there are too many.
         """
         with self._lock:
             if not name:
                 raise InvalidRequest("shared memory: expected a name for the region, got an empty one")
+            if len(name) > _MOST_NAME_CHARS:
+                raise InvalidRequest(
+                    f"shared memory region '{name[:40]}…': expected a name of at most {_MOST_NAME_CHARS} characters, "
+                    f"got {len(name)}"
+                )
             if name in self._regions:
                 kind = _KINDS[type(self._regions[name])]
                 raise RegionExists(f"shared memory region '{name}' is already registered, in {kind} memory")

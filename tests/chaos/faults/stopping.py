@@ -195,6 +195,6 @@ FAULTS = (
         "one of two fronts (`--frontends 2`) is killed",
         "the calls on its connections end as UNAVAILABLE; connecting again reaches the other one",
         _front,
-        short=False,
+        short=True,
     ),
 )

@@ -1,5 +1,6 @@
 """`pasarela` as a person or a script uses it: what is printed where, and the exit code."""
 
+import io
 import json
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from PIL import Image
 
 from pasarela_client import Detections
 from pasarela_client.__main__ import main
+from pasarela_client.commands import models
 from pasarela_client.exports import read_json_lines
 from pasarela_proto import detection_pb2 as pb
 
@@ -199,6 +201,30 @@ def test_models_as_json(server: Any, capsys: pytest.CaptureFixture[str]) -> None
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     state = {"name": "skirts", "version": "10", "state": "READY", "reason": ""}
     assert lines[2] == state | {"ready": True, "platform": "openvino", "labels": []}
+
+
+def test_names_that_are_no_text_can_be_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(_: Any) -> int:
+        print(json.dumps("caf\udce9.jpg", ensure_ascii=False))
+        return 0
+
+    printed = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(printed, encoding="utf-8"))
+    monkeypatch.setattr(models, "run", run)
+    assert main(["models"]) == 0
+    assert json.loads(printed.getvalue()) == "caf\udce9.jpg"
+
+
+def test_output_to_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def run(_: Any) -> int:
+        print("a line")
+        return 0
+
+    monkeypatch.setattr(models, "run", run)
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert main(["models"]) == 1
+    assert capsys.readouterr().err == "pasarela: cannot write the output: No space left on device\n"
 
 
 def test_a_reader_that_goes_away_is_no_traceback(server: Any, photos: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -285,3 +286,8 @@ def test_options_of_a_channel() -> None:
     assert options["grpc.ssl_target_name_override"] == "box"
     assert options["grpc.min_reconnect_backoff_ms"] == 2500
     assert options["grpc.max_receive_message_length"] == options["grpc.max_send_message_length"] == -1
+
+
+def test_grpc_can_hold_all_times() -> None:
+    options = dict(channel_options(Connection(connect_timeout_s=math.inf, keepalive_s=1e9)))
+    assert options["grpc.min_reconnect_backoff_ms"] == options["grpc.keepalive_time_ms"] == 2**31 - 1

@@ -39,6 +39,8 @@ class Told(inference_pb2_grpc.GRPCInferenceServiceServicer):
         """How often it is asked in vain."""
         self.config = pb.ModelConfigResponse()
         self.refuse: tuple[grpc.StatusCode, str] | None = None
+        self.remaining_s = 0.0
+        """How long who asked last for what there is was going to wait."""
 
     def ServerLive(self, request: Any, context: Any) -> pb.ServerLiveResponse:
         return pb.ServerLiveResponse(live=True)
@@ -52,6 +54,7 @@ class Told(inference_pb2_grpc.GRPCInferenceServiceServicer):
         return pb.ModelReadyResponse(ready=request.name == "m" and self.ready_after < 0)
 
     def RepositoryIndex(self, request: Any, context: Any) -> pb.RepositoryIndexResponse:
+        self.remaining_s = context.time_remaining()
         return pb.RepositoryIndexResponse(models=[Entry(name="m", version="2", state="LOADING", reason="it is large")])
 
     def ModelMetadata(self, request: Any, context: Any) -> pb.ModelMetadataResponse:
@@ -256,3 +259,10 @@ def test_both_kinds_offer_the_same() -> None:
     assert public(Server) == public(AsyncServer)
     wanted = {"live", "ready", "metadata", "models", "describe", "load", "unload", "statistics", "wait_until_ready"}
     assert wanted <= set(public(Server))
+
+
+def test_who_waited_in_vain_does_not_wait_for_the_reasons_as_long(call: Call, url: str, told: Told) -> None:
+    told.ready_after = 1_000_000
+    with pytest.raises(DeadlineExpired):
+        call(url, "wait_until_ready", timeout_s=0.2)
+    assert told.remaining_s < 5.0  # of 10 s that a question may take otherwise

@@ -1,4 +1,6 @@
 import io
+import struct
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -151,6 +153,18 @@ def test_a_file_that_is_no_image_is_named(tmp_path: Path, found: Detections) -> 
     path.write_text("not an image")
     with pytest.raises(ImageUnreadable, match=r"text\.jpg"):
         found.draw(path)
+
+
+@pytest.mark.parametrize("chunk", [b"eXIf", b"iCCP", b"zTXt"])
+def test_a_picture_that_pillow_alone_refuses_is_an_image_that_cannot_be_read(chunk: bytes) -> None:
+    """Damaged EXIF data, and texts that are too long for it: the server's decoder looks at neither."""
+    content = b"no EXIF data" if chunk == b"eXIf" else b"key\0\0" + zlib.compress(bytes(2_000_000))
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "PNG")
+    head, rest = file.getvalue()[:33], file.getvalue()[33:]
+    inserted = struct.pack(">I", len(content)) + chunk + content + struct.pack(">I", zlib.crc32(chunk + content))
+    with pytest.raises(ImageUnreadable, match="cannot open the image"):
+        open_picture(head + inserted + rest)
 
 
 def test_without_an_argument_the_result_draws_on_its_own_image(found: Detections) -> None:

@@ -110,3 +110,13 @@ def test_pillow_that_another_thread_is_just_importing_is_no_trouble(monkeypatch:
     assert encode_image(b"bytes").encoded == b"bytes"
     with pytest.raises(InvalidRequest, match="an image is a path"):
         encode_image(object())  # type: ignore[arg-type]
+
+
+def test_whatever_pillow_stumbles_over_is_a_request_that_cannot_be_sent() -> None:
+    strange = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(strange, "PNG", exif=b"Exif\x00\x00 is not what this is")
+    closed = Image.new("RGB", (8, 8))
+    closed.close()
+    for image in (Image.open(strange), closed):
+        with pytest.raises(InvalidRequest, match="cannot be sent"):
+            encode_image(image)

@@ -53,9 +53,14 @@ def test_timings_are_added_on_demand_and_come_back() -> None:
         '{"detections": [{}]}',
         '{"detections": [{"name": "a", "class_id": 1, "score": 0.5, "box": [1, 2]}], "width": 1, "height": 1, "model": ""}',
         '{"detections": [], "width": 1, "height": 1, "model": "", "version": "", "timings": {"warp_ns": 1}}',
+        '{"detections": [{"name": "a", "class_id": 4294967296, "score": 0.5, "box": [1, 2, 3, 4]}]}',
+        '{"detections": [], "width": Infinity, "height": 1, "model": "", "version": ""}',
         '{"detections": [',
     ],
-    ids=["list", "number", "empty", "no list", "no fields", "half a box", "unknown stage", "cut short"],
+    ids=[
+        *("list", "number", "empty", "no list", "no fields", "half a box", "unknown stage"),
+        *("no 32 bits", "endless", "cut short"),
+    ],
 )
 def test_what_to_json_did_not_write_is_refused(text: str) -> None:
     with pytest.raises(ValueError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import threading
 import time
@@ -11,8 +12,10 @@ from typing import Any
 
 import grpc
 import pytest
+from PIL import Image
 
 from pasarela_client import (
+    AsyncDetector,
     Detections,
     FrameError,
     ImageUnreadable,
@@ -22,6 +25,11 @@ from pasarela_client import (
     RequestCancelled,
     ServerUnreachable,
 )
+from pasarela_client.aio.many import AsyncBulkWork, AsyncManyResults
+from pasarela_client.bulk import Pace
+from pasarela_client.connection import Connection
+from pasarela_client.detections import FrameResult
+from pasarela_client.frame import Frame
 from pasarela_client.progress import Progress
 
 
@@ -214,6 +222,40 @@ def test_nobody_there_is_told_soon(either_client: Any, unused_url: str) -> None:
         list(detector.detect_many([b"jpeg"] * 1000))
 
 
+async def test_servers_that_do_not_come_back_end_it() -> None:
+    """As long as one image may take is waited for; not so long for each of a million, one after the other."""
+
+    class Gone:
+        connection = Connection()
+
+        def others_are_well(self) -> bool:
+            return False
+
+    async def detect(frame: Frame, index: int, left_s: float | None, scope: Any) -> Detections:
+        if index:
+            raise ServerUnreachable("nothing answers")
+        return Detections.empty((9, 9))
+
+    work = AsyncBulkWork(
+        itertools.repeat(b"jpeg", 100),
+        detect,
+        Gone(),  # type: ignore[arg-type]
+        pace=Pace.of(None, servers=1),
+        ordered=True,
+        channels="RGB",
+        timeout_s=0.2,
+        progress=False,
+    )
+    results: list[FrameResult] = []
+    begun_s = time.monotonic()
+    with pytest.raises(ServerUnreachable, match="nothing answers"):
+        async for result in AsyncManyResults(work):
+            results.append(result)  # noqa: PERF401 - those before the error count
+    assert [result.ok for result in results[:2]] == [True, False]
+    assert [result.frame_index for result in results[1:]] == list(range(1, len(results)))
+    assert time.monotonic() - begun_s >= 0.2
+
+
 def test_an_error_that_comes_later_is_told_image_by_image(
     either_client: Any, server: Any, service: Any, make_answer: Any
 ) -> None:
@@ -288,7 +330,55 @@ def test_arguments_are_checked_at_once(either_client: Any, server: Any, wrong: d
         detector.detect_many([b"jpeg"], **wrong)
 
 
+async def test_a_wait_that_is_given_up_is_not_taken_for_the_end(server: Any, service: Any, make_answer: Any) -> None:
+    go_on = threading.Event()
+
+    def answer(request: Any, context: Any) -> Any:
+        if request.image.encoded == b"slow":
+            go_on.wait()
+        return make_answer()
+
+    service.detect = answer
+    try:
+        async with AsyncDetector(server.url) as detector:
+            results = detector.detect_many([b"jpeg", b"slow", b"jpeg"])
+            assert (await anext(results)).ok
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(results), 0.05)
+            with pytest.raises(RequestCancelled, match="given up"):
+                await anext(results)
+            await results.aclose()
+            assert [result async for result in results] == []
+    finally:
+        go_on.set()
+
+
 def _until(true: Callable[[], bool]) -> None:
     """Waits for what must come; the test's time limit is the end of it."""
     while not true():
         time.sleep(0.005)
+
+
+class Leaves(BaseException):
+    """As `SystemExit` is, and what a cancelled task raises in who waits for it."""
+
+
+@pytest.mark.parametrize("before", [0, 5], ids=["at once", "later"])
+def test_whatever_the_images_raise_comes_out(either_client: Any, server: Any, before: int) -> None:
+    def images() -> Iterator[bytes]:
+        yield from [b"jpeg"] * before
+        raise Leaves
+
+    results = []
+    with either_client(server.url) as detector, pytest.raises(Leaves):
+        results.extend(result.frame_index for result in detector.detect_many(images()))
+    assert results == list(range(before))
+
+
+def test_an_image_that_pillow_stumbles_over_stands_in_its_place(either_client: Any, server: Any) -> None:
+    closed = Image.new("RGB", (8, 8))
+    closed.close()
+    with either_client(server.url) as detector:
+        first, second = detector.detect_many([closed, b"jpeg"])
+    assert isinstance(first.error, InvalidRequest)
+    assert second.ok

@@ -33,6 +33,14 @@ def test_a_detection_model_has_the_names_of_the_model_under_it(server: Any) -> N
         assert detector.names == {0: "women's skirt", 1: "top"}
 
 
+def test_the_names_come_from_a_server_that_is_there(server: Any, unused_url: str) -> None:
+    for urls in ([server.url, unused_url], [unused_url, server.url]):
+        with Detector(urls, "finder", retries=0) as detector:
+            assert detector.names == {0: "women's skirt", 1: "top"}
+    with Detector(unused_url, "finder", retries=0) as detector, pytest.raises(ServerUnreachable, match=unused_url):
+        assert detector.names
+
+
 def test_an_unknown_model(server: Any) -> None:
     with Server(server.url) as asked, pytest.raises(ModelNotFound, match="'nothing'"):
         asked.describe("nothing")

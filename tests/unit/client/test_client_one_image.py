@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import math
 import pickle
 import threading
 from pathlib import Path
@@ -155,3 +156,9 @@ def test_threads_and_tasks_may_share_a_detector(either_client: Any, server: Any,
 def test_an_address_that_is_none_is_refused_at_once(either_client: Any, url: str | list[str]) -> None:
     with pytest.raises(InvalidRequest, match="looks like"):
         either_client(url)
+
+
+@pytest.mark.parametrize("timeout_s", [math.inf, 1e12])
+def test_a_time_without_an_end(either_client: Any, server: Any, timeout_s: float) -> None:
+    with either_client(server.url) as detector:
+        assert len(detector.detect(b"jpeg", timeout_s=timeout_s)) == 1

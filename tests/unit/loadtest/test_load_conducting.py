@@ -3,15 +3,21 @@
 import argparse
 import io
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from loadtest.access import Access
 from loadtest.command_line import overrides, parser
 from loadtest.conduct.collector import Collector
+from loadtest.conduct.conductor import Conductor, Run
+from loadtest.conduct.messages import BROKEN, END, ENDED
 from loadtest.conduct.progress import Progress
+from loadtest.exit_codes import exit_code
 from loadtest.folders import fresh_folder
 from loadtest.outline import describe_scenario, list_scenarios
-from loadtest.records import RequestRecord, read_records
+from loadtest.records import RequestRecord, RunFacts, read_records
 from loadtest.scenario import load_scenario, scenario_names
 
 
@@ -70,6 +76,64 @@ def test_a_log_has_a_line_now_and_then() -> None:
     assert file.getvalue().splitlines() == ["  20/s  0", "  20/s  50", "  20/s  100"]
 
 
+class Runner:
+    """Locust's, of a master whose workers end as soon as they are told to."""
+
+    def __init__(self, *workers: str) -> None:
+        self.clients = Clients(workers)
+        self.user_count = 0
+        self.conductor: Conductor | None = None
+
+    def send_message(self, message: str, data: dict[str, Any], client_id: str | None) -> None:
+        if message == END and self.conductor is not None:
+            share = sorted(self.clients.known).index(client_id or "")
+            self.conductor.receive(ENDED, {"share": share})
+
+
+class Clients(dict[str, Any]):
+    """The workers of a master: those who are there, and those who were."""
+
+    def __init__(self, workers: tuple[str, ...]) -> None:
+        super().__init__({name: SimpleNamespace(id=name, state="ready") for name in workers})
+        self.known = workers
+
+    @property
+    def ready(self) -> list[Any]:
+        return list(self.values())
+
+
+def conducted(folder: Path, runner: Runner) -> Conductor:
+    scenario, document = load_scenario("closed")
+    environment: Any = SimpleNamespace(runner=runner)
+    run = Run(scenario, document, "closed", Access("127.0.0.1:1"), folder)
+    runner.conductor = Conductor(environment, run, Progress(io.StringIO()))
+    return runner.conductor
+
+
+def test_a_user_that_breaks_ends_the_run_with_a_fault(tmp_path: Path) -> None:
+    """One who cannot ask would be missing without a word: the others would look as well as ever."""
+    conductor = conducted(tmp_path, Runner("a", "b"))
+    conductor.receive(BROKEN, {"share": 1, "why": "NoImages: nothing here"})
+    assert conductor.tick() is None
+    facts = RunFacts.read(tmp_path)
+    assert (facts.cut_short, facts.fault) == (
+        True,
+        "a user of worker 1 broke, so the run ends here: NoImages: nothing here",
+    )
+    assert exit_code(facts) == 1
+
+
+def test_a_worker_that_goes_away_is_a_fault_of_the_run(tmp_path: Path) -> None:
+    runner = Runner("a", "b")
+    conductor = conducted(tmp_path, runner)
+    conductor.cut_short()
+    runner.clients["b"].state = "missing"
+    assert conductor.tick() is None
+    facts = RunFacts.read(tmp_path)
+    assert facts.fault == "1 of 2 workers went away; what they had to send was not sent"
+    assert exit_code(facts) == 1
+
+
 def test_runs_of_one_second_have_folders_of_their_own(tmp_path: Path) -> None:
     folders = {fresh_folder(tmp_path / "reports") for _ in range(3)}
     assert len(folders) == 3
@@ -95,9 +159,9 @@ def test_flags_stand_for_values_of_the_scenario() -> None:
     document = {"requests": [{"user": "detect"}, {"user": "raw"}]}
     assert overrides(arguments, document) == [
         "load.rate=5.0",
-        "requests.0.model=hats",
+        'requests.0.model="hats"',
         'requests.0.images="a b"',
-        "requests.1.model=hats",
+        'requests.1.model="hats"',
         'server.repository="/r"',
         "load.rate=9",
     ]

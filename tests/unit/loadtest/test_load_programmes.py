@@ -99,6 +99,16 @@ def test_a_server_that_answers_nobody_has_no_rate() -> None:
     assert programme.results(placed) == []
 
 
+def test_the_lowest_rate_is_not_tried_for_ever() -> None:
+    """Twenty requests in three seconds are 6.667 a second, and rates have four digits."""
+    server = SimulatedServer(instances=1, service_s=60)
+    load = FindRateLoad(kind="find-rate", limit_ms=100, start=8, probe=3, warm_up=0)
+    programme, placed, measured, _ = play(load, server)
+    (rate,) = programme.findings(placed, measured)
+    assert "even the lowest rate" in rate.explanation
+    assert [one.step.rate_from for one in placed] == [8, 6.957, 6.667]
+
+
 @pytest.mark.parametrize(
     ("rates", "low", "high"),
     [

@@ -1,6 +1,7 @@
 """What a load test leaves for its report comes back as it was written."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,26 @@ def test_a_last_line_that_is_cut_short_is_left_out(tmp_path: Path) -> None:
     line = plain(1.0).to_json()
     request_file(tmp_path, 0).write_text(f"{line}\n{line[:-9]}", encoding="utf-8")
     assert read_records(tmp_path) == [plain(1.0)]
+
+
+def test_a_last_line_may_be_cut_short_within_a_letter(tmp_path: Path) -> None:
+    whole, cut = plain(1.0).to_json().encode(), plain(2.0, message="…").to_json().encode()
+    request_file(tmp_path, 0).write_bytes(whole + b"\n" + cut[: cut.index("…".encode()) + 1])
+    assert read_records(tmp_path) == [plain(1.0)]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "answered"),
+    [
+        ("done", "OK", True),
+        ("late", "OK", True),
+        ("late", "DEADLINE_EXCEEDED", False),  # reason: its deadline ended it
+        ("refused", "UNAVAILABLE", False),
+        ("lost", "", False),
+    ],
+)
+def test_an_answer_may_be_late_but_has_to_come(outcome: str, status: str, answered: bool) -> None:
+    assert replace(plain(1.0), outcome=outcome, status=status).answered is answered  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadtest.records import RequestRecord
 from loadtest.search.decide import Found, SearchSettings, Try, decide
 from loadtest.search.judgement import Judge, Judgement, keeps_latency, keeps_up, wilson
 from loadtest.search.levels import Knee, knee_of_rates, knee_of_users
@@ -246,6 +247,17 @@ def test_a_try_counts_what_kept_the_limit_and_what_got_no_answer() -> None:
     server = SimulatedServer(instances=1, service_s=1.0, queue=1)
     taken = measure_probe(4, server.serve([0.0, 0.1, 0.2]), limit_s=1.5)
     assert (taken.requests, taken.missed, taken.failed) == (3, 2, 1)
+
+
+def test_what_its_deadline_ended_got_no_answer() -> None:
+    """A server that answers nobody lets all of them wait equally long: that is no latency which does not grow."""
+    ended = [
+        RequestRecord(0, "detect", "m", "open", due_s, "late", due_s, due_s + 1.0, "DEADLINE_EXCEEDED")
+        for due_s in range(100)
+    ]
+    taken = measure_probe(1, ended)
+    assert (taken.missed, taken.failed) == (100, 100)
+    assert keeps_up(0.02)([taken]) == Judgement(holds=False, clear=True)
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,22 @@
 """What users of one process share: steps, waiting, and the end. In greenlets, but without Locust and without a server."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import gevent
 import pytest
 
-from loadtest.access import Access
+from loadtest.access import Access, Way
+from loadtest.plan.arrivals import Turns
 from loadtest.plan.steps import PlacedStep, Step, place
 from loadtest.records import RequestRecord
 from loadtest.scenario.read import parse_scenario
 from loadtest.users.recorder import Recorder
+from loadtest.users.schedule import send_all
 from loadtest.users.sending import Sending
+from loadtest.users.unary import Answer
+from pasarela_client.timings import NOT_TOLD
 
 SCENARIO = parse_scenario(
     {
@@ -112,6 +117,59 @@ def test_quiet_is_when_the_last_of_a_lot_has_ended(made: Made) -> None:
     sending.under_way = 0
     until(lambda: bool(quiet))
     assert quiet == [4]
+
+
+def test_an_open_loop_is_not_quiet_before_everything_that_arrived_was_sent(made: Made) -> None:
+    sending, clock, quiet, _, _ = made
+    sending.add_steps(place([Step("a", 1, 5, 5)], 0.0, 0))
+    clock.time_s = 1.0
+    gevent.sleep(0.2)
+    assert quiet == []
+    sending.sent_through = 0
+    until(lambda: bool(quiet))
+
+
+class Taken:
+    """A call that is answered at once."""
+
+    user, model, timeout_s = "detect", "m", 1.0
+
+    def __call__(self, sending: Sending, way: Any, number: int) -> Answer:
+        return Answer(0, NOT_TOLD)
+
+
+def test_what_was_due_when_the_run_ended_and_was_not_sent_is_recorded() -> None:
+    """A generator that is behind must not look like one of which less was asked."""
+    clock, lots = HandClock(), list[Any]()
+    recorder = Recorder(Events(), lots.extend)
+    scenario = parse_scenario(
+        {"title": "?", "requests": [{"user": "detect"}], "load": {"kind": "open", "rate": 10, "arrivals": "even"}}, "s"
+    )
+    sending = Sending(scenario, Access("127.0.0.1:1"), clock, recorder, lambda _: None)  # type: ignore[arg-type]
+    (step,) = place([Step("10/s", 1, 10, 10)], 0.0, 0)
+    sending.add_steps([step])
+    clock.time_s = 0.55
+    sending.finish()
+    clock.time_s = 0.8
+    send_all(sending, step, [Taken()], itertools.repeat(Way(None, None)), 5)  # type: ignore[arg-type]
+    recorder.flush()
+    assert [(record.due_s, record.outcome) for record in lots] == [(tenth / 10, "unsent") for tenth in range(6)]
+
+
+@pytest.mark.parametrize(
+    ("shares", "users"),
+    [
+        (1, 4),
+        (2, 2),
+        (4, 1),  # reason: each process has one user, and all entries are still asked
+    ],
+)
+def test_few_users_of_each_process_take_all_entries(shares: int, users: int) -> None:
+    taken = set()
+    for share in range(shares):
+        turns = Turns([1.0] * 4, share, shares)
+        taken |= {next(turns) for _ in range(users)}
+    assert taken == {0, 1, 2, 3}
 
 
 def test_finishing_ends_every_wait(made: Made) -> None:

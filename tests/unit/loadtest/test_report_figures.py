@@ -10,7 +10,7 @@ from loadtest.report import breakdown
 from loadtest.report.figures import KINDS, Figure, figures_of
 from loadtest.report.over_time import GROUPS, over_time
 from loadtest.report.requests import Requests, that_count
-from loadtest.report.samples import intervals
+from loadtest.report.samples import Interval, intervals
 from loadtest.report.server_side import on_run_clock
 from loadtest.report.windows import cut, drawing_windows, resampling_windows
 from pasarela_client.timings import STAGES, Timings
@@ -204,6 +204,16 @@ def test_answers_that_were_asked_for_in_the_warm_up_count_where_they_came() -> N
     figures = figures_of(Requests.of([inside]), windows, (), Requests.of([before, inside]))
     (served,) = (one.estimate.value for one in figures if one.name == "served")
     assert served == 2.0
+
+
+def test_what_the_server_spent_on_answers_is_divided_by_all_that_came() -> None:
+    """Also by those that were asked for in the step before: after an overload they are many."""
+    step = StepFacts("counts", 1.0, 2.0, "open", 2, 2)
+    before, inside = record(0.8, done_s=1.2), record(1.5)
+    busy = [Interval(1.0, 2.0, 0.5, 1_000_000, None, None, None, None)]
+    figures = figures_of(Requests.of([inside]), cut([step], 1.0), busy, Requests.of([before, inside]))
+    (spent,) = (one.estimate.value for one in figures if one.name == "cpu_ms")
+    assert spent == pytest.approx(250)
 
 
 def test_the_generators_lag_is_that_of_open_requests() -> None:

@@ -108,6 +108,11 @@ def test_what_a_run_says_cannot_break_out_of_the_page() -> None:
             id="not alone",
         ),
         pytest.param({"overrun": 7}, "7 requests were due and never sent", id="the generator could not follow"),
+        pytest.param(
+            {"fault": "1 of 2 workers went away"},
+            "Not the load that was asked for: 1 of 2 workers went away.",
+            id="a worker went away",
+        ),
     ],
 )
 def test_the_verdict_stands_at_the_top(changes: dict, banner: str) -> None:

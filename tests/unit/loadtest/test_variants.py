@@ -125,6 +125,12 @@ def test_what_serves_already_is_not_compared_with_itself() -> None:
     assert sentence(found) == "Run a: 20.5 images/s. It is what garments runs already."
 
 
+def test_what_failed_later_is_no_choice_though_it_was_the_fastest() -> None:
+    found = [variant("a", 20.0, problem="INTERNAL"), variant("b", 10.0, 11.0)]
+    assert [one.name for one in accurate(found)] == ["b"]
+    assert sentence(found).startswith("Run b:")
+
+
 def test_nothing_that_ran_gives_no_advice() -> None:
     found = [variant("a", problem="not installed")]
     assert choices(found) == []

@@ -105,7 +105,9 @@ def _add_where_to(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--parquet", type=Path, metavar="FILE", help="write a Parquet table; needs pyarrow")
     group.add_argument("--yolo", type=Path, metavar="DIR", help="write a text file of labels an image")
     group.add_argument(
-        "--overwrite", action="store_true", help="replace files that are there (pictures in a folder always are)"
+        "--overwrite",
+        action="store_true",
+        help="replace files that are there (pictures and videos in a folder always are)",
     )
     group.add_argument("--timings", action="store_true", help="show for each image where its time went")
     group.add_argument("--quiet", action="store_true", help="no tables, no bar, no summary: only --json, and failures")

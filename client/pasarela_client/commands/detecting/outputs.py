@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from pasarela_client.commands import WrongUsage
 from pasarela_client.detections import Detections, FrameResult
 from pasarela_client.exports import Export, open_export
 from pasarela_client.exports.opening import Format
@@ -103,3 +105,21 @@ def prints(path: Path) -> bool:
 def wanted_exports(paths: Mapping[Format, Path | None]) -> dict[Format, Path]:
     """The formats that were asked for; `-` stands for stdout."""
     return {form: _STDOUT if str(path) == "-" else path for form, path in paths.items() if path is not None}
+
+
+def check_places(exports: Mapping[Format, Path], save: Path | None) -> None:
+    """Sees that no output is in the way of another, which would only show at the end, when they take their places.
+
+    Args:
+        exports: By format, where.
+        save: The place of pictures and videos.
+
+    Raises:
+        WrongUsage: Two have one place, or one lies in the folder of labels, which is written anew as a whole.
+    """
+    named = {f"--{form}": path for form, path in exports.items() if not prints(path)}
+    named |= {} if save is None else {"--save": save}
+    for (flag, path), (other_flag, other) in itertools.permutations(named.items(), 2):
+        place, other_place = path.resolve(), other.resolve()
+        if place == other_place or (flag == "--yolo" and other_place.is_relative_to(place)):
+            raise WrongUsage(f"{flag} {path} and {other_flag} {other} are in each other's way: name another place")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -13,11 +14,11 @@ from pasarela_client.commands.connection_flags import connection_of
 from pasarela_client.commands.detecting.flags import WINDOW
 from pasarela_client.commands.detecting.interrupts import Interrupted, Interrupts
 from pasarela_client.commands.detecting.lines import format_result, json_line
-from pasarela_client.commands.detecting.outputs import Outputs, prints, wanted_exports
+from pasarela_client.commands.detecting.outputs import Outputs, check_places, prints, wanted_exports
 from pasarela_client.commands.detecting.screen import Screen
 from pasarela_client.commands.detecting.summary import format_summary
 from pasarela_client.commands.detecting.tally import Tally
-from pasarela_client.commands.detecting.wire import Sending
+from pasarela_client.commands.detecting.wire import as_sent, to_draw_on
 from pasarela_client.detections import Detections, FrameError, FrameResult
 from pasarela_client.errors import (
     AccessDenied,
@@ -32,13 +33,14 @@ from pasarela_client.errors import (
     SourceUnreadable,
     Unsupported,
 )
-from pasarela_client.images import ImageSource
+from pasarela_client.frame import Frame
 from pasarela_client.media import Saver
 from pasarela_client.places import name_place
 from pasarela_client.sources import Source, open_source
 from pasarela_client.sync.detector import Detector
 from pasarela_client.sync.many import ManyResults
 from pasarela_client.sync.stream import DetectionStream
+from pasarela_client.unfinished import naming
 
 _CONCERNS_ALL: Final = (ModelNotFound, ModelUnavailable, InvalidModel, Unsupported, AccessDenied)
 """What is wrong with one image because of the model, or of who asks, is wrong with all of them."""
@@ -79,6 +81,7 @@ class Run:
         printed = [*filter(prints, self._exports.values()), *filter(None, [self._arguments.json])]
         if len(printed) > 1:
             raise WrongUsage("only one form of results can be printed at a time")
+        check_places(self._exports, self._arguments.save)
         try:
             with self._interrupts, self._screen:
                 self._detect_on_all()
@@ -117,22 +120,22 @@ class Run:
                 Outputs(saver, self._exports, overwrite=asked.overwrite, keep=source.has_cameras) as outputs,
             ):
                 self._places = outputs.places
-                sending = Sending(source, asked.jpeg, keep=saver is not None)
+                frames = as_sent(source, asked.jpeg, keep=saver is not None)
                 if self._screen.shows_progress:
                     self._screen.begin_progress(source.count, "frames" if source.moving else "images")
                 self._begun_s = time.monotonic()
-                with self._results(detector, source, sending) as results:
+                with self._results(detector, source, frames) as results:
                     for result in results:
                         with self._interrupts.held():
-                            self._take(result, sending, outputs)
+                            self._take(result, outputs)
 
-    def _results(self, detector: Detector, source: Source, sending: Sending) -> DetectionStream | ManyResults:
+    def _results(self, detector: Detector, source: Source, frames: Iterator[Frame]) -> DetectionStream | ManyResults:
         """Asks for each image by itself if they are files: then as many are under way as the server takes."""
         asked = self._arguments
         drop = source.live if asked.drop_oldest is None else asked.drop_oldest
         if source.only_image_files and not drop and asked.deadline is None:
             return detector.detect_many(
-                sending,
+                frames,
                 concurrency=asked.window,
                 progress=False,
                 confidence=asked.conf,
@@ -141,7 +144,7 @@ class Run:
                 max_detections=asked.max,
             )
         return detector.detect_stream(
-            sending,
+            frames,
             window=WINDOW if asked.window is None else asked.window,
             policy="drop-oldest" if drop else "block",
             deadline_s=asked.deadline,
@@ -155,7 +158,9 @@ class Run:
         target: Path | None = self._arguments.save
         if target is None:
             return None
-        if target.is_file() and not self._arguments.overwrite:
+        with naming(target):
+            is_there = target.is_file()
+        if is_there and not self._arguments.overwrite:
             raise WrongUsage(f"--save {target}: exists already; say --overwrite to replace it, or name a folder")
         saver = Saver(target, roots=source.roots, fps=source.fps, live=source.has_cameras)
         if saver.takes_one_video and len(source.moving) > 1:
@@ -168,22 +173,21 @@ class Run:
             raise WrongUsage(f"--save: {error}") from error
         return saver
 
-    def _take(self, result: FrameResult, sending: Sending, outputs: Outputs) -> None:
-        image = sending.kept(result.frame_index)
+    def _take(self, result: FrameResult, outputs: Outputs) -> None:
         if isinstance(result, FrameError) and isinstance(result.error, _CONCERNS_ALL):
             raise result.error
         lost_before = self._tally.lost
         self._tally.add(result, has_deadline=self._arguments.deadline is not None)
         self._screen.advance(self._tally.trouble)  # before the result, under which the bar is drawn anew
         if isinstance(result, Detections):
-            self._print(result, self._save(result, image, outputs))
+            self._print(result, self._save(result, outputs))
         else:
             self._tell(result, again=self._tally.lost > lost_before > 0)
         outputs.add(result)
 
-    def _save(self, found: Detections, image: ImageSource | None, outputs: Outputs) -> Path | None:
+    def _save(self, found: Detections, outputs: Outputs) -> Path | None:
         try:
-            return outputs.save(found, image)
+            return outputs.save(found, to_draw_on(found))
         except (ExportFailed, InvalidRequest) as error:
             if isinstance(error, ExportFailed) and (found.timestamp_s is not None or error.errno in _DISK):
                 raise

@@ -8,7 +8,9 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
+from pasarela_client.detections import FrameResult
 from pasarela_client.frame import Frame
 from pasarela_client.images import ImageSource
 from pasarela_client.sources.source import as_jpeg
@@ -31,31 +33,31 @@ def parse_jpeg(text: str) -> int | None:
     raise argparse.ArgumentTypeError(f"a quality from 1 to 95, or 'off', not {text!r}")
 
 
-class Sending:
-    """Frames as they are to be sent, numbered as their results will be; keeps pixels that are to be drawn on."""
+class SentJpeg(bytes):
+    """A JPEG that is sent in the place of pixels. These live as long as the frame and its result do."""
 
-    def __init__(self, frames: Iterable[Frame], quality: int | None, *, keep: bool) -> None:
-        """Prepares it; nothing is pulled.
+    pixels: npt.NDArray[np.uint8] | None = None
 
-        Args:
-            frames: Pulled by whoever iterates.
-            quality: Of the JPEG that takes the place of pixels; None sends these.
-            keep: Whether pixels are kept until `kept` asks for them.
-        """
-        self._frames = frames
-        self._quality = quality
-        self._keep = keep
-        self._kept: dict[int, ImageSource] = {}
 
-    def __iter__(self) -> Iterator[Frame]:
-        for index, frame in enumerate(self._frames):
-            if self._quality is None or not isinstance(frame.image, np.ndarray):
-                yield frame
-                continue
-            if self._keep:
-                self._kept[index] = frame.image
-            yield replace(frame, image=as_jpeg(frame.image, self._quality))
+def as_sent(frames: Iterable[Frame], quality: int | None, *, keep: bool) -> Iterator[Frame]:
+    """Frames as they are to be sent.
 
-    def kept(self, frame_index: int | None) -> ImageSource | None:
-        """The pixels of a frame that was sent as JPEG, once; None if it was sent as it was."""
-        return self._kept.pop(frame_index, None) if frame_index is not None else None
+    Args:
+        frames: Pulled by whoever iterates.
+        quality: Of the JPEG that takes the place of pixels; None sends these.
+        keep: Whether pixels are kept beside their JPEG, to be drawn on.
+    """
+    for frame in frames:
+        if quality is None or not isinstance(frame.image, np.ndarray):
+            yield frame
+            continue
+        jpeg = SentJpeg(as_jpeg(frame.image, quality))
+        if keep:
+            jpeg.pixels = frame.image
+        yield replace(frame, image=jpeg)
+
+
+def to_draw_on(result: FrameResult) -> ImageSource | None:
+    """The image of a result before it became a JPEG, if it did and that was kept; else as it was sent."""
+    image = result.image
+    return image.pixels if isinstance(image, SentJpeg) and image.pixels is not None else image

@@ -7,16 +7,17 @@ import signal
 import sys
 from typing import NoReturn
 
-from pasarela_server.backends.isolation.host import host
-from pasarela_server.backends.isolation.settings import VARIABLE, ProcessSettings
-from pasarela_server.observability.logging import DEFAULT_SETTINGS, LogSettings, configure_logging
-
 
 def main() -> NoReturn:
     """Serves sessions until the server says that it is over, or has gone."""
-    # Whoever stops a server often signals all of its processes: the server alone decides what that means.
+    # Whoever stops a server often signals all of its processes: the server alone decides what that means. So before
+    # anything is imported, which takes a while.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
+    from pasarela_server.backends.isolation.host import host
+    from pasarela_server.backends.isolation.settings import VARIABLE, ProcessSettings
+    from pasarela_server.observability.logging import DEFAULT_SETTINGS, LogSettings, configure_logging
+
     try:
         settings = ProcessSettings.from_text(os.environ.pop(VARIABLE, ""))
     except ValueError:

@@ -28,7 +28,7 @@ _SOON_S = 1.0
 _PATIENCE_S = 15.0
 """How long they wait for it."""
 _MOST_FORMS = 4
-"""Forms of inputs that a new process runs before it is offered: those of the first warm-up."""
+"""Forms of inputs that a new process runs, on zeros, before it is offered: those that were answered first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +241,7 @@ class ProcessKeeper:
             self._leave(f"its process ended ({ending}) and is started again")
         life.bury()
         if opened is None and not closing and not life.told:
+            self._forms.clear()  # zeros of such a form may be what ended it: the next one is not asked to run them
             self._failed(InvalidModel(f"its process ended while it was loaded ({ending})"))
 
     def _rest(self, lived_s: float) -> None:

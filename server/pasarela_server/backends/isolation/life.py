@@ -69,8 +69,8 @@ class Life:
             self.lanes = tuple(lanes)
             ends = Ends(self._control[1].fileno(), tuple(fds))
             inherited = [ends.control_fd, *(fd for each in fds for fd in (each.link, each.memory))]
-            self.process = subprocess.Popen(
-                (sys.executable, "-m", "pasarela_server.backends.isolation"),
+            self.process = subprocess.Popen(  # -P: no module of the working directory
+                (sys.executable, "-P", "-m", "pasarela_server.backends.isolation"),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=inherited,

@@ -128,6 +128,15 @@ def test_results_are_evaluated_against_annotations(tmp_path: Path, truth: Path) 
     assert evaluation.stats[0] == pytest.approx(1)
 
 
+def test_annotations_may_name_images_by_whole_paths(tmp_path: Path, truth: Path) -> None:
+    whole = json.loads(truth.read_text())
+    whole["images"][0]["file_name"] = "/data/a.jpg"
+    truth.write_text(json.dumps(whole))
+    found: list[FrameResult] = [replace(make_found(), origin=origin) for origin in ("/data/a.jpg", "a.jpg")]
+    path = export(tmp_path / "results.json", found, format="coco-results", annotations=truth)
+    assert {entry["image_id"] for entry in json.loads(path.read_text())} == {42}
+
+
 def test_a_dataset_with_the_ids_of_annotations(tmp_path: Path, truth: Path) -> None:
     found = COCO(export(tmp_path / "found.json", FOUND, annotations=truth))
     assert list(found.imgs) == [42, 7]

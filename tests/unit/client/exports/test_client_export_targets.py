@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tracemalloc
@@ -139,6 +140,15 @@ def test_a_place_that_cannot_be_written_to_is_found_at_once(tmp_path: Path, kind
     assert isinstance(raised.value, OSError)
 
 
+@every_format
+def test_a_name_that_the_system_refuses_is_told(tmp_path: Path, kind: Any) -> None:
+    """As it refuses to look into a folder that must not be entered."""
+    with pytest.raises(ExportFailed, match=r"cannot write .*x: File name too long") as raised:
+        open_export(tmp_path / ("x" * 300), kind)
+    assert raised.value.errno == errno.ENAMETOOLONG
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_link_stays_and_what_it_points_to_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     link = tmp_path / "found.csv"
@@ -226,6 +236,36 @@ def test_every_file_goes_into_a_pipe(tmp_path: Path, kind: Any) -> None:
     os.close(write_end)
     with open(read_end, "rb") as pipe:
         assert pipe.read() == (tmp_path / "file").read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_each_result_goes_into_a_pipe_at_once(kind: Any) -> None:
+    read_end, write_end = os.pipe()
+    os.set_blocking(read_end, False)
+    with open_export(f"/dev/fd/{write_end}", kind) as export:
+        export.add(FOUND)
+        assert b"a.jpg" in os.read(read_end, 1 << 16)
+    os.close(read_end)
+    os.close(write_end)
+
+
+def test_a_file_that_others_write_to_is_written_on(tmp_path: Path) -> None:
+    with (tmp_path / "all").open("wb", buffering=0) as file:
+        file.write(b"head\n")
+        with open_export(f"/dev/fd/{file.fileno()}", "csv") as export:
+            export.add(FOUND)
+        file.write(b"foot\n")
+    lines = (tmp_path / "all").read_text().splitlines()
+    assert (lines[0], lines[-1]) == ("head", "foot")
+    assert "a.jpg" in (tmp_path / "all").read_text()
+
+
+def test_a_socket_takes_results() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        with open_export(f"/dev/fd/{ours.fileno()}", "csv") as export:
+            export.add(FOUND)
+        assert b"a.jpg" in theirs.recv(1 << 16)
 
 
 def test_a_reader_that_goes_away_is_no_full_disk(tmp_path: Path) -> None:

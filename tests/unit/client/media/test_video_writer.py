@@ -114,3 +114,26 @@ def test_what_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(ExportFailed, match=r"cannot write .*No such file or directory"):
         VideoWriter(tmp_path / "gone" / "out.mp4")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_given_up_is_over(tmp_path: Path) -> None:
+    writer = VideoWriter(tmp_path / "out.mp4")
+    writer.add(numbered(1))
+    writer.abort()
+    assert writer.given_up
+    with pytest.raises(ExportFailed, match=r"cannot write .*out\.mp4: it was given up"):
+        writer.close()
+    with pytest.raises(ValueError, match="is over, nothing can be added"):
+        writer.add(numbered(2))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_closing_twice_and_giving_up_after_the_end_change_nothing(tmp_path: Path) -> None:
+    writer = VideoWriter(tmp_path / "out.mp4")
+    writer.add(numbered(1))
+    writer.close()
+    writer.abort()
+    assert writer.close() == tmp_path / "out.mp4"
+    assert not writer.given_up
+    with pytest.raises(ValueError, match="is over, nothing can be added"):
+        writer.add(numbered(2))

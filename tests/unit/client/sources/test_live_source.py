@@ -14,6 +14,9 @@ from pasarela_client.sources import containers, open_source
 from pasarela_client.sources.backoff import wait_before
 from pasarela_client.sources.cameras import Camera, network, webcam, without_password
 from pasarela_client.sources.handover import Handover
+from pasarela_client.sources.live import LiveCamera
+from pasarela_client.sources.named import Address, named_by
+from pasarela_client.sources.opened import Opened
 from tests.unit.client.recordings import number_of, numbered
 from tests.unit.client.sources.cameras_for_tests import HttpCamera, RtspCamera, TestCamera, playing
 
@@ -186,8 +189,25 @@ def test_a_webcam_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
         ("rtsp://user:secret@host:554/a?b=c", "rtsp://host:554/a?b=c"),
         ("rtsp://host/a@b", "rtsp://host/a@b"),
         ("http://p@ss:w@rd@host/", "http://host/"),
+        ("rtsp://user:pa[ss@host/live", "rtsp://host/live"),
+        ("rtsp://user:pa#ss@host/live", "rtsp://host/live"),
+        ("rtsp://user:a/b?c@host:554/live", "rtsp://host:554/live"),
+        ("rtsp://[::1]:554/a@b", "rtsp://[::1]:554/a@b"),
+        ("rtsp://[::1]/a@b", "rtsp://[::1]/a@b"),
     ],
 )
 def test_passwords_are_not_shown(url: str, shown: str) -> None:
     assert without_password(url) == shown
     assert network(url).url == url
+    assert named_by(url) == [Address(url)]
+
+
+def test_what_ends_the_reading_thread_is_raised_where_the_frames_are_taken() -> None:
+    def open_it() -> Opened:
+        raise RuntimeError("never heard of")
+
+    camera = LiveCamera("door", open_it)
+    with pytest.raises(RuntimeError, match="never heard of"):
+        camera.open()
+    with pytest.raises(RuntimeError, match="never heard of"):
+        list(camera.frames())

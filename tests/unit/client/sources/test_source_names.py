@@ -109,6 +109,16 @@ def test_what_stands_for_nothing(folder: Path, argument: str, message: str) -> N
         named_by(argument)
 
 
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [("x" * 300, "cannot read xxx.*: File name too long"), ("file://[x/a.jpg", "cannot read file://.*: Invalid")],
+)
+def test_what_the_system_refuses_to_look_at_is_told(argument: str, message: str) -> None:
+    """As it refuses files in a folder that must not be entered: the others are to be done all the same."""
+    with pytest.raises(SourceUnreadable, match=message):
+        named_by(argument)
+
+
 def test_a_folder_that_may_not_be_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path) -> Any:
         raise PermissionError(13, "Permission denied", str(path))

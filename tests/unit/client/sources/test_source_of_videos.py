@@ -165,6 +165,11 @@ def test_what_is_no_video(tmp_path: Path, content: bytes | None, message: str) -
     assert str(path) in str(raised.value)
 
 
+def test_a_name_that_no_file_can_have_is_told() -> None:
+    with pytest.raises(SourceUnreadable, match=r"cannot read a\0b\.mp4: embedded null byte"):
+        open_source("a\0b.mp4")
+
+
 def test_sound_without_pictures_is_no_video(tmp_path: Path) -> None:
     path = tmp_path / "song.mp4"
     with av.open(str(path), "w") as container:

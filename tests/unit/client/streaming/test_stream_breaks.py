@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -321,3 +322,34 @@ def test_an_image_that_nobody_can_encode_is_a_value(open_detector: Open, open_po
     assert isinstance(result.error, InvalidRequest)
     assert "ZeroDivisionError" in str(result.error)
     assert names([after]) == ["image 1"]
+
+
+def test_a_call_that_the_server_cancels_is_a_break(open_detector: Open, open_port: OpenPort) -> None:
+    """gRPC's servers may end calls so when they stop."""
+    port = open_port(break_at(2, grpc.StatusCode.CANCELLED), answer_all)
+    stream = open_detector(port.url).detect_stream(images(5), window=2)
+    assert names(stream) == names_of(5)
+    assert stream.counts.reconnects == 1
+
+
+def test_a_detector_that_is_closed_just_before_the_call_says_so(open_detector: Open) -> None:
+    def token() -> str:
+        detector.close()
+        return "token"
+
+    detector = open_detector("127.0.0.1:1", token=token)
+    with pytest.raises(RequestCancelled, match="closed"):
+        next(detector.detect_stream(images(1)))
+
+
+def test_what_is_no_token_names_stream_and_model(open_detector: Open) -> None:
+    detector = open_detector("127.0.0.1:1", token=lambda: "")
+    with pytest.raises(InvalidRequest, match="token") as raised:
+        next(detector.detect_stream(images(1)))
+    assert raised.value.model == "garments"
+    assert raised.value.request_id
+
+
+@pytest.mark.parametrize("limits", [{"deadline_s": math.inf}, {"timeout_s": math.inf}, {"deadline_s": 1e14}])
+def test_a_limit_that_is_none(open_detector: Open, open_port: OpenPort, limits: dict[str, float]) -> None:
+    assert names(open_detector(open_port().url).detect_stream(images(3), **limits)) == names_of(3)

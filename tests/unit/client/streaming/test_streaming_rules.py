@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -40,3 +41,8 @@ def test_the_policy_goes_with_the_source(frames: object, said: Any, policy: str)
 def test_one_image_is_no_source(frames: object) -> None:
     with pytest.raises(InvalidRequest, match="put it into a list"):
         rules(frames)
+
+
+def test_a_limit_without_an_end_is_none() -> None:
+    found = rules([b"jpeg"], deadline_s=math.inf, timeout_s=1e12)
+    assert (found.deadline_s, found.timeout_s) == (None, None)

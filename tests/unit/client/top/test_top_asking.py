@@ -36,7 +36,9 @@ def test_what_people_leave_out(url: str, expected: str) -> None:
     assert check_metrics_url(url) == expected
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://here/x", "http://", "http://here:port/metrics", ""])
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "ftp://here/x", "http://", "http://here:port/metrics", "http://[here", ""]
+)
 def test_addresses_of_no_metrics(url: str) -> None:
     with pytest.raises(InvalidRequest, match="metrics are at an address like"):
         check_metrics_url(url)
@@ -98,4 +100,6 @@ def test_nobody_at_the_metrics_address(unused_url: str) -> None:
     with Server(unused_url) as server:
         _, why_not = Watched(server, f"http://{unused_url}/metrics")._scrape()
         assert "does not answer (Connection refused); --metrics-url says where they are" in why_not
+        _, why_not = Watched(server, "http://a..b/metrics")._scrape()
+        assert "names no host; --metrics-url says where" in why_not
         assert Watched(server, "")._scrape() == (None, "--metrics-url says where the server's metrics are")

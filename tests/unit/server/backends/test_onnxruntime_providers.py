@@ -74,6 +74,20 @@ def test_providers(asked: BackendOptions, index: int | None, expected: list[tupl
         (options(tensorrt={}), None, EVERYTHING, InvalidModel, "runs on the CPU"),  # reason: nothing to accelerate
         (options(openvino={}), 0, EVERYTHING, InvalidModel, "'openvino' is unknown"),  # reason: not on a GPU
         (options(tensorrt={"precision_mode": "fp16"}), 0, EVERYTHING, InvalidModel, "FP32, FP16, INT8"),  # reason: case
+        *(
+            (options(**{accelerator: {key: value}}), 0, EVERYTHING, InvalidModel, f"'{key}' .* is not taken")
+            for accelerator, key, value in (
+                ("tensorrt", "trt_extra_plugin_lib_paths", "/tmp/x.so"),  # reason: code
+                ("tensorrt", "trt_engine_decryption_lib_path", "/tmp/x.so"),  # reason: code
+                ("tensorrt", "trt_engine_cache_path", "/etc"),  # reason: a folder that is written and read
+                ("tensorrt", "trt_engine_cache_prefix", "../x"),  # reason: the same by another way
+                ("tensorrt", "trt_dump_subgraphs", "1"),  # reason: writes where the server was started
+                ("tensorrt", "trt_onnx_bytestream", "1"),  # reason: an address
+                ("tensorrt", "int8_calibration_table_name", "../x"),  # reason: a file elsewhere
+                ("cuda", "gpu_external_alloc", "1"),  # reason: a function to call, by its address
+                ("cuda", "user_compute_stream", "1"),  # reason: an address
+            )
+        ),
         (options(tensorrt={"segment_size": "1"}), 0, EVERYTHING, InvalidModel, "'segment_size'"),  # reason: unknown
     ],
 )

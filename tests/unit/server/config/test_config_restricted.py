@@ -32,6 +32,7 @@ WRONG = [
     ("trace:k=", "expected <protocol>", "an empty value"),
     ("trace:=s3cret", "a key is made of letters", "an empty key"),
     ("trace:my key=s3cret", "a key is made of letters", "a key that is no name of metadata"),
+    ("trace:k-bin=s3cret", "does not end with -bin", "such metadata are bytes, and never equal"),
     ("trace:k=s3crét", "a value of ASCII", "metadata cannot carry it"),
     ("trace:k=s3cret,s3cret", "a value holds no comma", "a comma begins the next protocol"),
     ("training:k=s3cret", "protocol 1 is unknown; known: health, metadata", "unknown"),

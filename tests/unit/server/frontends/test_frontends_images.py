@@ -172,6 +172,14 @@ async def test_an_image_is_answered(looped):
     await looped.check_idle(1, 0)
 
 
+async def test_any_priority_that_a_request_can_name_arrives(looped):
+    asking = looped.ask(priority=2**32 - 1)
+    _, future = await looped.raw.submitted.get()
+    answered(future, output(1))
+    assert list((await asking).detections.class_names) == ["shirt"]
+    await looped.check_idle(1, 0)
+
+
 async def test_what_was_found_is_counted_by_the_back(looped):
     for score in (0.9, 0.6):
         asking = looped.ask()

@@ -1,11 +1,16 @@
 """The metrics port."""
 
 import http.client
+import logging
 import socket
 
 import pytest
 
 from pasarela_server.observability.http import MetricsServer, Page, text_page
+
+
+def throw(error):
+    raise error
 
 
 @pytest.fixture
@@ -17,6 +22,8 @@ def asked():
         {
             "/metrics": lambda: Page(200, "text/plain; version=0.0.4", b"a 1\n"),
             "/readyz": lambda: text_page("ready", ok=state["ready"]),
+            "/gone": lambda: throw(BrokenPipeError("the client has gone")),
+            "/broken": lambda: throw(KeyError("a fault of ours")),
         },
     )
     server.start()
@@ -38,7 +45,7 @@ def test_pages(asked):
     assert get("/metrics") == (200, "text/plain; version=0.0.4", b"a 1\n")
     assert get("/metrics?name=a")[0] == 200
     status, _, body = get("/other")
-    assert (status, body) == (404, b"/metrics /readyz\n")
+    assert (status, body) == (404, b"/metrics /readyz /gone /broken\n")
 
 
 def test_pages_are_made_anew_each_time(asked):
@@ -59,3 +66,15 @@ def test_closing_frees_the_port_even_if_never_started():
     server.close()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", server.port))
+
+
+def test_what_goes_wrong_is_told_by_the_log_and_not_on_stderr(asked, caplog, capfd):
+    get, _, server = asked
+    for path in ("/gone", "/broken"):
+        with pytest.raises(http.client.RemoteDisconnected), caplog.at_level(logging.DEBUG):
+            get(path)
+    server.close()
+    assert capfd.readouterr().err == ""
+    assert [(record.levelname, str(record.exc_info[1])) for record in caplog.records] == [
+        ("ERROR", "'a fault of ours'")
+    ], "a client that has gone is nothing to tell"

@@ -277,3 +277,28 @@ def test_how_the_server_is_now():
 
 def test_the_process_is_shown():
     assert samples(Metrics())["process_resident_memory_bytes"] > 1_000_000
+
+
+def test_requests_that_end_after_their_version_was_forgotten_do_not_bring_it_back():
+    told = []
+    metrics = Metrics(listeners=[told.append])
+    metrics.loaded("m", 1, 1, {})
+    with metrics.request("m", 1), pytest.raises(QueueFull), metrics.request("m", 1):
+        metrics.forget("m", 1)
+        raise QueueFull("x")
+    with metrics.request("m", 1):
+        metrics.executed("m", 1, Execution(1, 1, 1, 1, "idle", 0))
+    assert len(told) == 3, "logs and traces go on"
+    assert not [name for name in samples(metrics) if 'version="1"' in name]
+
+    metrics.loaded("m", 1, 1, {})
+    with metrics.request("m", 1):
+        pass
+    assert samples(metrics)['nv_inference_request_success{model="m",version="1"}'] == 1
+
+
+def test_an_id_without_end_is_cut():
+    told = []
+    with Metrics(listeners=[told.append]).request("m", 1, "r" * 100_000):
+        pass
+    assert told[0].request_id == "r" * 256

@@ -227,3 +227,30 @@ class TestOverrides:
 
         assert answers(manager, "m") == 1
         assert list(sent.iterdir()) == []
+
+    def test_what_cannot_be_read_takes_no_room(self, repository: Any, sent: Path) -> None:
+        manager = explicit(repository.add("m", "plain"), "m")
+
+        with pytest.raises(LoadFailed, match="'n' cannot be loaded"):
+            manager.control.load("n", LoadOverride("colour: 1", {"1/model.fake": b"plain"}))
+        assert list(sent.iterdir()) == []
+
+    def test_what_runs_a_model_that_is_not_there_is_removed_by_unloading_it(self, repository: Any, sent: Path) -> None:
+        manager = explicit(repository.add("m", "plain"), "m")
+
+        with pytest.raises(InvalidRequest, match="there is no model 'raw'"):
+            manager.control.load("over", LoadOverride(OVER.format("raw"), {"1/labels.txt": b"shirt"}))
+        manager.control.unload("over")
+        assert list(sent.iterdir()) == []
+
+
+def test_where_the_repository_lies_is_told_to_the_log_only(repository: Any, caplog: pytest.LogCaptureFixture) -> None:
+    manager = explicit(repository.add("m", "plain"), "m")
+    repository.root.rename(repository.root.with_name("elsewhere"))
+
+    for call in (manager.control.load, lambda name: manager.control.unload(name, with_dependents=True)):
+        with pytest.raises(LoadFailed) as refused:
+            call("m")
+        assert str(refused.value) == "the model repository cannot be read; the server's log says why"
+    assert str(repository.root) in caplog.text
+    assert answers(manager, "m") == 1

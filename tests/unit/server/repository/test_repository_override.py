@@ -1,6 +1,8 @@
 """What clients send of a model is limited in files and bytes; what does not fit leaves nothing behind."""
 
 import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -48,4 +50,40 @@ def test_a_full_disk_is_said_and_leaves_nothing(sent: Path, monkeypatch: pytest.
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(LoadFailed, match="model 'm' cannot be stored: No space left on device"):
         store.place("m", model(10))
+    assert list(sent.iterdir()) == []
+
+
+def test_models_that_come_at_the_same_time_leave_nothing_behind(sent: Path) -> None:
+    store = OverrideStore()
+    begin = threading.Barrier(8)
+
+    def place(number: int) -> None:
+        begin.wait()
+        for _ in range(10):
+            for name in ("m", f"m{number}"):
+                store.place(name, model(10, 2))
+                store.keep_last(name)
+
+    with ThreadPoolExecutor(8) as pool:
+        for each in [pool.submit(place, number) for number in range(8)]:
+            each.result()
+    assert len(list(sent.iterdir())) == 9
+    store.close()
+    assert list(sent.iterdir()) == []
+
+
+def test_what_answers_is_kept_until_something_else_does(sent: Path) -> None:
+    store = OverrideStore()
+    first = store.place("m", model(1)).folder
+    store.keep_last("m")
+    broken = store.place("m", model(2)).folder
+    assert first.exists(), "its process may have to open it again"
+    unread = store.place("m", model(3)).folder
+    assert (first.exists(), broken.exists()) == (True, False)
+    store.take_back("m")
+    assert (first.exists(), unread.exists()) == (True, False)
+    last = store.place("m", model(4)).folder
+    store.keep_last("m")
+    assert (first.exists(), last.exists()) == (False, True)
+    store.drop("m")
     assert list(sent.iterdir()) == []

@@ -93,6 +93,14 @@ X = {"name": "x", "datatype": "FP32", "shape": [1, 2]}
         pytest.param(
             {"inputs": [X, X], "raw_input_contents": [b"", b""]}, ["input 'x'", "got 2 times"], id="one name twice"
         ),
+        pytest.param(
+            {
+                "inputs": [{"name": name, "datatype": "BYTES", "shape": [40_000]} for name in "xy"],
+                "raw_input_contents": [bytes(160_000)] * 2,
+            },
+            ["all inputs together", "at most 65536 BYTES elements", "got 80000"],
+            id="texts without end",
+        ),
         pytest.param({"outputs": [{"name": "y"}] * 1025}, ["at most 1024 outputs", "got 1025"], id="a crowd"),
         pytest.param({"inputs": [X | {"datatype": "FLOAT"}]}, ["input 'x'", "FP32", "'FLOAT'"], id="unknown type"),
         pytest.param({"inputs": [X | {"shape": [-1, 2]}]}, ["input 'x'", "[-1, 2]"], id="negative size"),

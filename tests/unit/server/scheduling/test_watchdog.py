@@ -138,6 +138,22 @@ def test_without_a_replacement_the_model_says_so_until_the_instance_comes_back(w
     assert model.submit().result(60).outputs["y"].tolist() == [[2, 2]]
 
 
+def test_what_comes_in_the_moment_in_which_the_last_instance_is_given_up_is_told(watched, monkeypatch):
+    stuck = Session(hangs=True)
+    model = watched(stuck)
+    model.submit()
+    assert stuck.inside.wait(60)
+    submit = model.scheduler._batcher.submit
+
+    def late(entry):
+        model.now_s = LIMIT_S + 1
+        model.scheduler.look()
+        submit(entry)
+
+    monkeypatch.setattr(model.scheduler._batcher, "submit", late)
+    assert isinstance(model.submit().exception(60), ModelSuspended)
+
+
 def test_one_of_two_that_hangs_for_good_leaves_the_other(watched):
     sessions = [Session(hangs=True), Session(hangs=True)]
     model = watched(*sessions)

@@ -205,3 +205,10 @@ def test_threads_that_register_and_forget_never_meet_a_broken_region(make_object
         thread.join()
     assert failures == []
     assert regions.status(SystemRegion) == ()
+
+
+def test_there_is_an_end_to_a_name(regions):
+    regions_opened = []
+    with pytest.raises(InvalidRequest, match="at most 1024 characters, got 1025"):
+        regions.register("n" * 1025, lambda: regions_opened.append(1))
+    assert not regions_opened

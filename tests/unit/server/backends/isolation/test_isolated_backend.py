@@ -17,6 +17,7 @@ from pasarela_server.errors import BackendFailure, InvalidModel, OutOfMemory
 from tests import hostile_backend, tiny_models
 from tests.hostile_backend import HostileLoader
 
+ROOT = Path(__file__).resolve().parents[5]
 LIMIT_S = 1.0
 
 
@@ -42,6 +43,12 @@ def children() -> set[int]:
             if int(rest.rpartition(") ")[2].split()[1]) == os.getpid():
                 found.add(int(number))
     return found
+
+
+@pytest.fixture(autouse=True)
+def _loader_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes of models do not look into the working directory, where the hostile backend is."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
 
 
 @pytest.fixture
@@ -150,6 +157,21 @@ def test_a_process_that_ends_while_nobody_asks_is_noticed(hostile):
     os.kill(answering(hostile), signal.SIGKILL)
     assert changed.wait(30)
     assert session.infer(asks(0))["y"].tolist() == [[1, 1]]
+
+
+@pytest.mark.parametrize("what", [hostile_backend.SIGFPE, hostile_backend.RAISES])
+def test_a_model_that_does_not_bear_zeros_comes_back_all_the_same(artefact, what):
+    """A new process runs the forms of inputs that were answered before, on zeros: those may be another matter."""
+    artefact.write_text(f"zeros:{what}")
+    backend = load(artefact)
+    changed = threading.Event()
+    backend.follow(changed.set)
+    session = backend.session()
+    assert session.infer(asks(1))["y"].tolist() == [[2, 1]]
+    os.kill(answering(backend), signal.SIGKILL)
+    assert changed.wait(30)
+    assert session.infer(asks(1))["y"].tolist() == [[2, 1]]
+    backend.close()
 
 
 def test_an_artefact_that_ends_its_process_cannot_be_loaded(artefact, others):
