@@ -15,6 +15,7 @@ from pasarela_client.doctor.asking import AskedServer
 from pasarela_client.doctor.facts import Probes, Setup
 from pasarela_client.errors import InvalidRequest, PasarelaError
 from pasarela_client.timings import STAGES, Timings
+from pasarela_client.waiting import join
 from pasarela_proto import inference_pb2 as pb
 
 Send = Callable[[], Timings]
@@ -68,7 +69,7 @@ def probe(send: Send, *, clients: int, until: Callable[[], bool], sent: str) -> 
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        join(thread)
     if unexpected:
         raise unexpected[0]
     return Probes(clients, tuple(timings), dict(errors), messages, sent)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import Generic, TypeVar
 
+from pasarela_client.waiting import wait_until
+
 T = TypeVar("T")
 
 
@@ -25,7 +27,7 @@ class Handover(Generic[T]):
     def put(self, item: T) -> bool:
         """Waits for room and hands the item over; False if nobody takes any more."""
         with self._condition:
-            self._condition.wait_for(lambda: self._closed or not self._items)
+            wait_until(self._condition, lambda: self._closed or not self._items)
             if self._closed:
                 return False
             self._items.append(item)
@@ -41,7 +43,7 @@ class Handover(Generic[T]):
     def wait(self) -> None:
         """Waits until there is something to take, or will be nothing."""
         with self._condition:
-            self._condition.wait_for(lambda: self._items or self._ended or self._closed)
+            wait_until(self._condition, lambda: self._items or self._ended or self._closed)
 
     def peek(self) -> T | None:
         """What would be taken; None if there is nothing now."""
@@ -51,7 +53,7 @@ class Handover(Generic[T]):
     def take(self) -> T | None:
         """Waits for the next item; None when there will be none."""
         with self._condition:
-            self._condition.wait_for(lambda: self._items or self._ended or self._closed)
+            wait_until(self._condition, lambda: self._items or self._ended or self._closed)
             if self._closed or not self._items:
                 return None
             item = self._items.pop()

@@ -25,6 +25,7 @@ from pasarela_client.sources.source import OnFault, Source
 from pasarela_client.sources.stills import ImageFiles, PipedImages
 from pasarela_client.sources.suffixes import HEAD_BYTES, content_of
 from pasarela_client.sources.video import RecordedVideo
+from pasarela_client.waiting import wait_set
 
 Nameable = str | Path | int
 """A file, folder, glob, sequence, camera or address; see `open_source`."""
@@ -210,7 +211,7 @@ def _interruptibly(open_it: Callable[[], Opened]) -> Opened:
             answered.set()
 
     threading.Thread(target=run, name="pasarela-connect", daemon=True).start()
-    answered.wait()
+    wait_set(answered)
     (opened,) = answer
     if isinstance(opened, Exception):
         raise opened

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import grpc
 
 from pasarela_client.scope import Scope
+from pasarela_client.waiting import LOOK_S
 
 T = TypeVar("T")
 
@@ -96,8 +97,11 @@ class Condition:
         self._condition.release()
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Gives the lock away, waits for `notify_all`, and takes it again; False if the time was up."""
-        return self._condition.wait(timeout_s)
+        """Gives the lock away, waits for `notify_all`, and takes it again; False if the time was up.
+
+        Without a limit it may return before anything has changed: callers look, and wait again.
+        """
+        return self._condition.wait(LOOK_S if timeout_s is None else timeout_s) or timeout_s is None
 
     def notify_all(self) -> None:
         """Wakes all who wait; the caller holds the lock."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -129,11 +130,11 @@ def service(server: FakeServer) -> FakeDetectionService:
 
 
 @pytest.fixture
-def unused_url() -> str:
-    """An address at which nothing listens."""
-    fake = FakeServer()
-    fake.stop()
-    return fake.url
+def unused_url() -> Iterator[str]:
+    """An address at which nothing listens, and nothing will: it is taken."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{holder.getsockname()[1]}"
 
 
 @pytest.fixture
