@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from loadtest.plan.fixed import fixed_steps, rate_step, users_step, warm_up
+from loadtest.plan.fixed import fixed_steps, rate_step, settling, users_step, warm_up
 from loadtest.plan.steps import PlacedStep, Step
 from loadtest.records import Finding, RequestRecord
 from loadtest.scenario.loads import FindRateLoad, KneeLoad, Load, StepsLoad
@@ -21,6 +22,9 @@ Measured = Mapping[int, Sequence[RequestRecord]]
 _FEWEST_REQUESTS = 20
 """In a probe: with fewer there is nothing to judge."""
 _STEP_DRIFT = 0.02
+_TRIES_BETWEEN_BUSY = 3
+"""Of a search for the knee: what a machine can do changes, and both answers are to be about the same minutes."""
+_SETTLE_S = 1.0
 _DIGITS = 4
 """Of the rates that a search tries: finer than any precision, and people can read them."""
 _WHY: Mapping[Reason, str] = {
@@ -132,6 +136,10 @@ class Search:
             if load.warm_up and load.start is not None:
                 return (Step("warm-up", load.warm_up, load.start, load.start, counts=False),), ""
         action = decide(self._settings(placed, measured), self._judge, self._probes(placed, measured))
+        tries = _tries_since_busy(placed)
+        if isinstance(load, KneeLoad) and tries and (tries >= _TRIES_BETWEEN_BUSY or isinstance(action, Found)):
+            busy = users_step(load.users, load.saturate)
+            return (settling(busy, _SETTLE_S), busy), "what do busy users get now"
         if isinstance(action, Found):
             self._found = action
             return (), ""
@@ -153,7 +161,9 @@ class Search:
         )
         if busy is None:
             return (knee,)
-        saturation = Finding("saturation", busy, "/s", explanation=f"answers to {load.users} busy users")
+        times = sorted(self._busy(placed, measured))
+        said = f"answers to {load.users} busy users; the median of {len(times)} times"
+        saturation = Finding("saturation", busy, "/s", times[0], times[-1], said)
         if found.rate is None:
             return saturation, knee
         said = "the knee by search over the throughput by saturation"
@@ -181,8 +191,16 @@ class Search:
         ]
 
     def _saturation(self, placed: Sequence[PlacedStep], measured: Measured) -> float | None:
-        busy = [throughput(one, measured) for one in placed if one.step.users and one.step.counts]
+        busy = self._busy(placed, measured)
         return statistics.median(busy) if busy and any(busy) else None
+
+    def _busy(self, placed: Sequence[PlacedStep], measured: Measured) -> list[float]:
+        return [throughput(one, measured) for one in placed if one.step.users and one.step.counts]
+
+
+def _tries_since_busy(placed: Sequence[PlacedStep]) -> int:
+    """Rates that were tried since busy users were served for the last time."""
+    return sum(1 for _ in itertools.takewhile(lambda one: one.step.rate_from is not None, reversed(placed)))
 
 
 def _rounded(rate: float) -> float:

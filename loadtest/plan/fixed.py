@@ -62,7 +62,7 @@ def _levels(load: StepsLoad) -> Sequence[Step]:
         return levels
     steps: list[Step] = []
     for level in levels:
-        steps += [replace(level, name=f"{level.name}, settling", seconds=load.settle, counts=False), level]
+        steps += [settling(level, load.settle), level]
     return steps
 
 
@@ -83,6 +83,11 @@ def rate_step(rate: float, seconds: float) -> Step:
 def users_step(users: int, seconds: float) -> Step:
     """Closed users, named after their number."""
     return Step("1 user" if users == 1 else f"{users} users", seconds, users=users)
+
+
+def settling(level: Step, seconds: float) -> Step:
+    """What comes before a level that is not to count from its first moment."""
+    return replace(level, name=f"{level.name}, settling", seconds=seconds, counts=False)
 
 
 def _constant(name: str, rate: float, seconds: float, *, counts: bool = True) -> Step:

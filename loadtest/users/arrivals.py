@@ -27,7 +27,7 @@ class ArrivalUser(ScenarioUser):
         """Gets ready what is sent; the entries stand for requests here, not for users."""
         self._mine = not self.sending.arrivals_taken
         self.sending.arrivals_taken = True
-        self._done = -1
+        self._done = self.sending.sent_through  # others were there before, as busy users came in between
         if self._mine:
             load = self.sending.scenario.load
             assert isinstance(load, Arriving)

@@ -203,9 +203,12 @@ def test_a_search_leaves_what_it_found(tmp_path: Path) -> None:
     shape = {"kind": "knee", "users": 4, "saturate": "1s", "probe": "1s", "precision": 0.5, "max_probes": 6}
     scenario = write_scenario(tmp_path / "knee.yaml", load={**shape, "arrivals": "even"})
     with serving(SlowService(0.01)) as url:
-        facts, _ = load(scenario, url, tmp_path / "r")
+        facts, records = load(scenario, url, tmp_path / "r")
     findings = {finding.name: finding for finding in facts.findings}
     assert {"saturation", "knee"} <= set(findings)
+    dues = [(record.step, record.due_s) for record in records if record.loop == "open"]
+    assert dues
+    assert len(dues) == len(set(dues)), "what was sent before busy users came in between was sent again"
     assert 0 < findings["saturation"].value <= 100
     assert all(f"{name}: " in describe_run(tmp_path / "r") for name in findings)
     probes = [step for step in facts.steps if step.rate_from is not None]

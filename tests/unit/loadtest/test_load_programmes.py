@@ -69,6 +69,20 @@ def test_a_knee_is_saturated_first_and_searched_then() -> None:
     assert all(placed[index].step.rate_from == found["knee"].value for index in results)
 
 
+def test_busy_users_are_asked_again_between_the_tries_of_a_knee_and_after_them() -> None:
+    """A machine that slows down while it is searched would make the two answers differ that should be the same."""
+    programme, placed, measured, reasons = play(KneeLoad(kind="knee", arrivals="even"), SimulatedServer())
+    kinds = ["busy" if one.step.users else "try" for one in placed if one.step.counts]
+    assert kinds[0] == kinds[-1] == "busy"
+    assert "try try try try" not in " ".join(kinds)
+    assert "busy busy" not in " ".join(kinds)
+    assert reasons.count("what do busy users get now") == kinds.count("busy") - 1
+    saturation = by_name(programme.findings(placed, measured))["saturation"]
+    assert saturation.low is not None
+    assert saturation.high is not None
+    assert saturation.low <= saturation.value <= saturation.high
+
+
 def test_a_rate_is_searched_from_what_busy_users_get() -> None:
     server = SimulatedServer()
     load = FindRateLoad(kind="find-rate", limit_ms=200, probe=60, max_probes=60)
