@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from collections.abc import Callable, Sized
 from dataclasses import dataclass
@@ -41,7 +40,7 @@ def total_of(items: object) -> int | None:
 
 
 class ProgressReport:
-    """Counts, and tells. Used by whoever hands out the results."""
+    """Counts, and tells. Used by one: whoever hands out the results."""
 
     def __init__(self, wanted: Wanted, total: int | None, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Begins, with a bar if one is wanted.
@@ -53,21 +52,19 @@ class ProgressReport:
         self._clock = clock
         self._began_s = clock()
         self._done = self._failed = 0
-        self._lock = threading.Lock()
         self._tell = wanted if callable(wanted) else None
         self._bar = None if callable(wanted) else _bar(wanted, total)
 
     def advance(self, *, failed: bool) -> None:
         """One image more has a result."""
-        with self._lock:
-            self._done += 1
-            self._failed += failed
-            if self._bar is not None:
-                if failed:
-                    self._bar.set_postfix_str(f"{self._failed} failed", refresh=False)
-                self._bar.update()
-            if self._tell is not None:
-                self._tell(Progress(self._done, self._failed, self._total, self._clock() - self._began_s))
+        self._done += 1
+        self._failed += failed
+        if self._bar is not None:
+            if failed:
+                self._bar.set_postfix_str(f"{self._failed} failed", refresh=False)
+            self._bar.update()
+        if self._tell is not None:
+            self._tell(Progress(self._done, self._failed, self._total, self._clock() - self._began_s))
 
     def close(self) -> None:
         """Ends the bar where it stands."""

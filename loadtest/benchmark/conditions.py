@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import re
 import statistics
@@ -48,11 +49,17 @@ def read_cpu(text: str) -> tuple[str, set[str]]:
 
 
 def describe_images(paths: Sequence[Path]) -> str:
-    """How many, and how large."""
+    """How many, and how large. Who sends broken ones means to see what the server says."""
     sizes = []
     for path in paths:
-        with Image.open(path) as image:
+        # Pillow has no root of errors: what a file makes it stumble over decides.
+        with (
+            contextlib.suppress(OSError, ValueError, SyntaxError, Image.DecompressionBombError),
+            Image.open(path) as image,
+        ):
             sizes.append(image.size)
+    if not sizes:
+        return f"{len(paths)} files, none of which is a picture"
     width, height = (round(statistics.median(side)) for side in zip(*sizes, strict=True))
     weight = statistics.median(path.stat().st_size for path in paths) / 1e3
     return f"{len(paths)} JPEG pictures of about {width}×{height} pixels and {weight:.0f} kB"

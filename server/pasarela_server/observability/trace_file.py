@@ -70,6 +70,7 @@ class TraceFile:
                     if not traces_per_file:
                         whole = whole or files.enter_context(_JsonList(self.path))
                         whole.append(trace)
+                        failing = False
                         continue
                     if part is None or part.traces >= traces_per_file:
                         if part is not None:
@@ -77,6 +78,7 @@ class TraceFile:
                         part = files.enter_context(_JsonList(self.path.with_name(f"{self.path.name}.{number}")))
                         number += 1
                     part.append(trace)
+                    failing = False
                 except OSError as error:
                     if not failing:
                         _LOG.error("traces cannot be written to %s: %s", self.path, error.strerror or error)

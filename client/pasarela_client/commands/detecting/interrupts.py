@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, which do not tear a result in two."""
+"""Ctrl-C, SIGTERM, and SIGHUP of a terminal that is closed, none of which tears a result in two."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
+
+_USUAL: Final[dict[int, Any]] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+if hasattr(signal, "SIGHUP"):  # not on Windows
+    _USUAL[signal.SIGHUP] = signal.SIG_DFL
 
 
 class Interrupted(KeyboardInterrupt):
@@ -24,7 +28,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Interrupts:
-    """While its block runs, the two signals raise `Interrupted` in the main thread.
+    """While its block runs, these signals raise `Interrupted` in the main thread.
 
     One that comes within `held` is raised when that is over; a second one at once. Elsewhere than in the main thread,
     and where somebody else handles a signal, nothing changes.
@@ -37,7 +41,7 @@ class Interrupts:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
+            for number, usual in _USUAL.items():
                 if signal.getsignal(number) is usual:
                     self._before[number] = signal.signal(number, self._handle)
         return self

@@ -19,6 +19,12 @@ def test_a_signal_waits_until_a_result_is_taken() -> None:
         assert raised.value.exit_code == 143
 
 
+def test_a_terminal_that_is_closed_ends_the_run_as_ctrl_c_does() -> None:
+    with Interrupts(), pytest.raises(Interrupted) as raised:
+        os.kill(os.getpid(), signal.SIGHUP)
+    assert raised.value.exit_code == 129
+
+
 def test_a_second_signal_does_not_wait() -> None:
     taken = []
     with Interrupts() as interrupts, pytest.raises(Interrupted), interrupts.held():

@@ -52,6 +52,15 @@ def test_a_row_a_detection_and_a_row_an_error(tmp_path: Path, suffix: str) -> No
     assert set(table["model"]) == {"garments"}
 
 
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])  # reason: each ends a line for some reader
+def test_a_name_may_hold_ends_of_lines(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "found.csv"
+    with open_export(path) as export:
+        export.add(FrameError(0, QueueFull("too much"), origin=f"a{end}b.jpg"))
+    (row,) = read_csv(path)
+    assert row["origin"] == f"a{end}b.jpg"
+
+
 @settings(max_examples=25)
 @given(st.lists(results(most=3), max_size=4))
 def test_csv_holds_every_value_exactly(tmp_path_factory: pytest.TempPathFactory, found: list[Detections]) -> None:

@@ -188,6 +188,22 @@ def test_the_file_is_a_whole_list_after_every_trace(tmp_path, monkeypatch):
     assert traced(path) == ["0", "1", "2"]
 
 
+def test_a_file_that_fails_again_is_told_again(tmp_path, caplog):
+    folder = tmp_path / "comes and goes"
+    file = TraceFile(folder / "trace.json")
+    file.add(trace_of(record("lost"), 0), 1)
+    while len(caplog.records) < 1:
+        pass
+    folder.mkdir()
+    file.add(trace_of(record("kept"), 1), 1)
+    while not any("kept" in path.read_text() for path in folder.iterdir()):
+        pass
+    folder.rename(tmp_path / "gone")
+    file.add(trace_of(record("lost"), 2), 1)
+    file.close()
+    assert [each.getMessage().partition(" to ")[0] for each in caplog.records] == ["traces cannot be written"] * 2
+
+
 def test_a_file_that_cannot_be_written_is_told_once(tmp_path, caplog):
     tracer = Tracer(tmp_path / "nowhere" / "trace.json")
     tracer.change(GLOBAL, {"timestamps": True, "rate": 1})
