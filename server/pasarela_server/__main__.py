@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pasarela_server.config.command_line import parse_command_line
 from pasarela_server.errors import InvalidModel
 from pasarela_server.observability.logging import configure_logging, log_settings, log_uncaught
+from pasarela_server.processes.allocator import keep_few_arenas
 from pasarela_server.rpc.address import PortUnavailable, require_port
 
 
@@ -36,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if is_command(arguments):
             return run_command(arguments, os.environ)
     config = parse_command_line(arguments, os.environ)
+    keep_few_arenas()
     configure_logging(log_settings(config.log_verbose, config.log_format))
     log_uncaught()
     try:

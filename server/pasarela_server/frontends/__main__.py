@@ -16,7 +16,9 @@ def main() -> int:
     from pasarela_server.frontends.front import run
     from pasarela_server.frontends.settings import VARIABLE, FrontSettings
     from pasarela_server.observability.logging import LogSettings, configure_logging, log_uncaught
+    from pasarela_server.processes.allocator import keep_few_arenas
 
+    keep_few_arenas()
     try:
         settings = FrontSettings.from_text(os.environ.pop(VARIABLE, ""))
     except ValueError:

@@ -52,6 +52,7 @@ class Digests:
 
     def __init__(self) -> None:
         self._known: dict[Path, tuple[FileMark, str]] = {}
+        self._asked = set[Path]()
 
     def of(self, folder: Path, marks: Marks) -> Mapping[str, str]:
         """By name, the digest of each marked file's content, in hexadecimal.
@@ -61,7 +62,13 @@ class Digests:
         """
         return {mark.name: self._digest(folder / mark.name, mark) for mark in marks}
 
+    def forget_others(self) -> None:
+        """Forgets all files that nobody has asked for since the last time: a repository changes for years."""
+        self._known = {file: known for file, known in self._known.items() if file in self._asked}
+        self._asked.clear()
+
     def _digest(self, file: Path, mark: FileMark) -> str:
+        self._asked.add(file)
         known = self._known.get(file)
         if known is not None and known[0] == mark:
             return known[1]

@@ -81,6 +81,7 @@ class Watcher:
         present = {model.name for model in found}
         looks = [self._look_at(model) for model in found]
         looks += [self._miss(name) for name in sorted(self._sights.keys() - present)]
+        self._digests.forget_others()
         return tuple(looks)
 
     def look_at(self, model: ModelOnDisk) -> Look:

@@ -17,7 +17,9 @@ def main() -> NoReturn:
     from pasarela_server.backends.isolation.host import host
     from pasarela_server.backends.isolation.settings import VARIABLE, ProcessSettings
     from pasarela_server.observability.logging import DEFAULT_SETTINGS, LogSettings, configure_logging
+    from pasarela_server.processes.allocator import keep_few_arenas
 
+    keep_few_arenas()
     try:
         settings = ProcessSettings.from_text(os.environ.pop(VARIABLE, ""))
     except ValueError:

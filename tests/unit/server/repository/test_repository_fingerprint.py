@@ -1,8 +1,10 @@
 """What counts as a change of files, and what a manifest says of them."""
 
+import hashlib
 import json
 import os
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -65,6 +67,20 @@ def test_a_file_is_read_once_for_as_long_as_it_stays_the_same(folder, monkeypatc
     first = known.of(folder, mark_files(folder))
     monkeypatch.setattr("hashlib.file_digest", lambda *_: pytest.fail("it was read again"))
     assert known.of(folder, mark_files(folder)) == first
+
+
+def test_files_that_nobody_asks_for_any_more_are_forgotten(folder, monkeypatch):
+    known = Digests()
+    marks = mark_files(folder)
+    known.of(folder, marks)
+    known.forget_others()
+    known.of(folder, marks[:1])
+    known.forget_others()
+    read = []
+    digest = hashlib.file_digest
+    monkeypatch.setattr("hashlib.file_digest", lambda file, name: read.append(Path(file.name)) or digest(file, name))
+    known.of(folder, marks)
+    assert read == [folder / mark.name for mark in marks[1:]]
 
 
 def test_the_newest_file_dates_the_whole(folder):
