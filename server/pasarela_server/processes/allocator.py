@@ -12,8 +12,14 @@ import os
 from collections.abc import Mapping
 
 _M_ARENA_MAX = -8
-_ARENAS = 2
+_FEWEST = 2
 _DECIDED_BY = ("MALLOC_ARENA_MAX", "GLIBC_TUNABLES")
+
+
+def arenas() -> int:
+    """How many are kept: one for each core that this process may use, so that threads seldom wait for each other."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(_FEWEST, cores)
 
 
 def keep_few_arenas(environment: Mapping[str, str] = os.environ) -> bool:
@@ -32,4 +38,4 @@ def keep_few_arenas(environment: Mapping[str, str] = os.environ) -> bool:
     except (AttributeError, OSError, TypeError):
         return False
     mallopt.argtypes = (ctypes.c_int, ctypes.c_int)
-    return bool(mallopt(_M_ARENA_MAX, _ARENAS))
+    return bool(mallopt(_M_ARENA_MAX, arenas()))
