@@ -88,7 +88,10 @@ class HostileBackend:
 
 
 class HostileLoader:
-    """Loads any file. One that says "zeros:" and a number does with zeros what that number says."""
+    """Loads any file, but one that says "sigfpe" or "sleeps".
+
+    One that says "zeros:" and a number does with zeros what that number says.
+    """
 
     name = "hostile"
     artefact = "model.hostile"
@@ -98,6 +101,8 @@ class HostileLoader:
         if content.startswith("sigfpe"):
             os.kill(os.getpid(), signal.SIGFPE)
             time.sleep(30)
+        if content.startswith("sleeps"):
+            time.sleep(3600)
         return HostileBackend(float(content.removeprefix("zeros:")) if content.startswith("zeros:") else WELL)
 
 

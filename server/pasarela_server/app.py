@@ -120,7 +120,7 @@ async def _serve(config: ServerConfig, loading: LoadingModels) -> None:
             repository=RepositoryCalls(models, models.control),
             shared_memory=SharedMemoryCalls(find_cuda_memory(), allowed=config.allow_shared_memory),
             settings=SettingsCalls(
-                models, LogControl(_log_settings(config), functools.partial(_change_log, fronts)), tracer
+                models, LogControl(_log_settings(config), functools.partial(_change_log, fronts, loading)), tracer
             ),
             failures=failures,
             callers=callers,
@@ -232,8 +232,9 @@ def _log_settings(config: ServerConfig) -> LogSettings:
     return log_settings(config.log_verbose, config.log_format)
 
 
-def _change_log(fronts: Fronts | None, settings: LogSettings) -> None:
+def _change_log(fronts: Fronts | None, loading: LoadingModels, settings: LogSettings) -> None:
     apply_log_settings(settings)
+    loading.process_log.change(settings.to_text())
     if fronts is not None:
         fronts.change_log(settings)
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import cv2
 
+from pasarela_server.backends.isolation.process_log import ProcessLog
 from pasarela_server.backends.loaders import loaders
 from pasarela_server.config.server import ServerConfig
 from pasarela_server.config.tracing import plan_tracing
@@ -43,6 +44,8 @@ class LoadingModels:
         self.metrics = Metrics(statistics=Statistics(), listeners=[self.tracer.request])
         self.images = ThreadPoolExecutor(config.cpu_threads, thread_name_prefix="images")
         """Runs the work on pixels."""
+        self.process_log = ProcessLog(log_settings(config.log_verbose, config.log_format).to_text())
+        """What the processes of models log."""
         self.manager = ModelManager(
             config.model_repository,
             loaders(),
@@ -62,7 +65,7 @@ class LoadingModels:
                 isolation=Isolation(
                     mode=IsolationMode(config.isolation),
                     timeout_s=config.inference_timeout_secs or None,
-                    log=log_settings(config.log_verbose, config.log_format).to_text(),
+                    log=self.process_log,
                 ),
             ),
             observer=self.metrics,

@@ -15,6 +15,8 @@ from pasarela_server.backends.artefacts import cuda_index, import_framework, inf
 from pasarela_server.backends.base import ArtefactSpec, BackendOptions
 from pasarela_server.backends.metadata import exported_precision, parse_properties, pixel_inputs
 from pasarela_server.backends.onnxruntime_providers import choose_providers
+from pasarela_server.backends.onnxruntime_wide import WideInference
+from pasarela_server.backends.wide import may_go_wide
 from pasarela_server.errors import InvalidModel
 from pasarela_server.tensor import Array, DataType, TensorSpec
 
@@ -42,10 +44,20 @@ class OnnxRuntimeSession:
     run one after the other instead, and the memory is that of one.
     """
 
-    def __init__(self, inference: Any, output_names: list[str], *, row_by_row: bool = False) -> None:
+    def __init__(
+        self,
+        inference: Any,
+        output_names: list[str],
+        *,
+        row_by_row: bool = False,
+        wide: WideInference | None = None,
+        wide_threads: int = 0,
+    ) -> None:
         self._inference: Any = inference
         self._output_names = output_names
         self._row_by_row = row_by_row
+        self._wide = wide
+        self._wide_threads = wide_threads
 
     def infer(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
         """See `Session.infer`. The outputs are new arrays: ONNX Runtime allocates them for each run."""
@@ -56,6 +68,20 @@ class OnnxRuntimeSession:
         rows = sum(len(next(iter(part.values()))) for part in parts) if self._row_by_row else 1
         with inferring("ONNX Runtime"):
             outputs = self._run_rows(parts, rows) if rows > 1 else self._run(_together(parts))
+        return dict(zip(self._output_names, outputs, strict=True))
+
+    @property
+    def wide_threads(self) -> int:
+        """See `WideSession.wide_threads`."""
+        return 0 if self._wide is None else self._wide_threads
+
+    def infer_wide(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        """See `WideSession.infer_wide`."""
+        inference = None if self._wide is None else self._wide.ready()
+        if inference is None:
+            return self.infer(inputs)
+        with inferring("ONNX Runtime"):
+            outputs = inference.run(self._output_names, dict(inputs))
         return dict(zip(self._output_names, outputs, strict=True))
 
     def _run(self, inputs: Mapping[str, Array]) -> list[Array]:
@@ -75,11 +101,13 @@ class OnnxRuntimeSession:
 
     def close(self) -> None:
         """Lets go of the InferenceSession."""
-        self._inference = None
+        self._inference = self._wide = None
 
 
 class OnnxRuntimeBackend:
     """A loaded .onnx file.
+
+    A client that is alone has its images go through an InferenceSession on the cores of all; see `WideInference`.
 
     With one thread per session, a single InferenceSession serves all: it then has no pool of its own and runs on the
     threads of its callers, side by side. With more, each session gets an InferenceSession: a pool that is shared would
@@ -93,11 +121,16 @@ class OnnxRuntimeBackend:
         self._lock = threading.Lock()
         self._sessions: list[OnnxRuntimeSession] = []
         self._shared = options.threads == 1
-        self._first: Any = self._open()
+        on_cpu = cuda_index(options.parameters) is None
+        cores = options.instances * options.threads
+        wide = WideInference(artefact, lambda: self._open(cores)) if may_go_wide(options, on_cpu=on_cpu) else None
+        self._first: Any = self._open(options.threads)
         self._first_is_free = True
         with loading(artefact):
             spec = _read_spec(self._first)
         self._spec = replace(spec, row_by_row=_goes_row_by_row(spec, options))
+        self._wide = wide if self._spec.row_by_row else None
+        self._wide_threads = cores
 
     @property
     def spec(self) -> ArtefactSpec:
@@ -122,9 +155,11 @@ class OnnxRuntimeBackend:
         with self._lock:
             take_first = self._shared or self._first_is_free
             self._first_is_free = False
-        inference = self._first if take_first else self._open()
+        inference = self._first if take_first else self._open(self._options.threads)
         names = [output.name for output in self._spec.outputs]
-        session = OnnxRuntimeSession(inference, names, row_by_row=self._spec.row_by_row)
+        session = OnnxRuntimeSession(
+            inference, names, row_by_row=self._spec.row_by_row, wide=self._wide, wide_threads=self._wide_threads
+        )
         self._sessions.append(session)
         return session
 
@@ -134,12 +169,15 @@ class OnnxRuntimeBackend:
             session.close()
         self._sessions.clear()
         self._first = None
+        wide, self._wide = self._wide, None
+        if wide is not None:
+            wide.close()
 
-    def _open(self) -> Any:
+    def _open(self, threads: int) -> Any:
         ort = self._ort
         settings = ort.SessionOptions()
         settings.log_severity_level = _FATAL
-        settings.intra_op_num_threads = self._options.threads
+        settings.intra_op_num_threads = threads
         settings.inter_op_num_threads = 1
         # A pool that spins while it has nothing to do takes the cores from the other sessions.
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")

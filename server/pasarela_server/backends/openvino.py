@@ -18,6 +18,7 @@ from pasarela_server.backends.openvino_cache import ModelCache
 from pasarela_server.backends.openvino_requests import FixedRequest, GeneralRequest, RowsRequest, is_fixed
 from pasarela_server.backends.openvino_rows import is_quantised, row_shapes
 from pasarela_server.backends.openvino_variants import Forms, Variant, Variants, in_form
+from pasarela_server.backends.wide import may_go_wide
 from pasarela_server.errors import InvalidModel
 from pasarela_server.tensor import Array, DataType, TensorSpec
 
@@ -140,7 +141,7 @@ class OpenVinoBackend:
             only_row = self._quantised and row is not None
             known = _planned(row, pixels=bool(self._spec.pixel_inputs), only_row=only_row)
             self._first = known[0]
-            self._wide = replace(self._first, wide=True) if _may_go_wide(self._device, options) else None
+            self._wide = replace(self._first, wide=True) if may_go_wide(options, on_cpu=self._device == "CPU") else None
 
             def compiled_by(variant: Variant) -> Any:
                 chosen = {**settings, "NUM_STREAMS": 1} if variant.wide else settings
@@ -268,13 +269,6 @@ def _settings(device: str, options: BackendOptions) -> dict[str, object]:
         # Pinned streams of two processes would share one core and leave the next idle.
         settings["ENABLE_CPU_PINNING"] = False
     return settings
-
-
-def _may_go_wide(device: str, options: BackendOptions) -> bool:
-    asked = options.parameters.get("wide", "true")
-    if asked not in ("true", "false"):
-        raise InvalidModel(f"parameter 'wide' is {asked!r}; expected true or false")
-    return asked == "true" and device == "CPU" and options.instances > 1
 
 
 def _cache(

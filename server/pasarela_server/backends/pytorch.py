@@ -25,6 +25,7 @@ from pasarela_server.backends.pytorch_precision import Precision, asked_precisio
 from pasarela_server.backends.torchscript import discover_spec
 from pasarela_server.backends.torchscript_archive import check_kind, input_count, load_torchscript
 from pasarela_server.backends.usual_shapes import noise_array, stand_in_shape, usual_forms, usual_rows
+from pasarela_server.backends.wide import may_go_wide
 from pasarela_server.errors import InvalidModel
 from pasarela_server.tensor import Array
 
@@ -45,6 +46,7 @@ class PyTorchBackend:
         self._sessions: list[PyTorchSession] = []
         asked = asked_precision(options.parameters)
         self._compiles = asks_to_compile(options.parameters) and self._device != "cpu"
+        self._may_go_wide = may_go_wide(options, on_cpu=self._device == "cpu")
         self._sizes = graph_sizes.graph_sizes(options.parameters.get(graph_sizes.PARAMETER), options.max_rows)
         with loading(artefact):
             network, self._spec = self._load(artefact)
@@ -80,7 +82,7 @@ class PyTorchBackend:
             raise RuntimeError("the backend is closed")
         session: PyTorchSession
         if self._device == "cpu":
-            session = HostSession(ArrayNetwork(self._network, self._options.threads), self._spec)
+            session = self._host_session(self._network)
         else:
             session = BatchSession(self._network, CudaLane(self._torch, self._device), self._spec, self._compiler)
             failures = session.record(usual_forms(self._spec), self._sizes if self._spec.batched else self._sizes[:1])
@@ -99,6 +101,12 @@ class PyTorchBackend:
         self._network = self._compiler = None
         if self._device != "cpu":
             self._torch.cuda.empty_cache()  # other processes may need the memory
+
+    def _host_session(self, network: Network) -> HostSession:
+        options = self._options
+        goes_wide = self._may_go_wide and self._spec.pixel_inputs
+        wide = ArrayNetwork(network, options.instances * options.threads) if goes_wide else None
+        return HostSession(ArrayNetwork(network, options.threads), self._spec, wide)
 
     def _load(self, artefact: Path) -> tuple[Network, ArtefactSpec]:
         """The network as it was written, and what it takes and gives."""

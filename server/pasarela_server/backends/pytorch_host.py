@@ -46,14 +46,33 @@ class ArrayNetwork:
 class HostSession:
     """One stream of inferences; all sessions of a model share its weights."""
 
-    def __init__(self, network: ArrayNetwork, spec: ArtefactSpec) -> None:
+    def __init__(self, network: ArrayNetwork, spec: ArtefactSpec, wide: ArrayNetwork | None = None) -> None:
+        """Builds the session.
+
+        Args:
+            network: What it runs.
+            spec: The tensors.
+            wide: The same network on the threads of all sessions; None if that would be of no use.
+        """
         self._network: ArrayNetwork | None = network
+        self._wide = wide
         self._input_names = [tensor.name for tensor in spec.inputs]
         self._output_names = [tensor.name for tensor in spec.outputs]
 
     def infer(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
         """See `Session.infer`."""
-        network = self._network
+        return self._run(self._network, inputs)
+
+    @property
+    def wide_threads(self) -> int:
+        """See `WideSession.wide_threads`."""
+        return 0 if self._wide is None else self._wide.threads
+
+    def infer_wide(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+        """See `WideSession.infer_wide`."""
+        return self._run(self._wide or self._network, inputs)
+
+    def _run(self, network: ArrayNetwork | None, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
         if network is None:
             raise RuntimeError("the session is closed")
         with inferring("PyTorch"):
@@ -62,4 +81,4 @@ class HostSession:
 
     def close(self) -> None:
         """Lets go of the weights."""
-        self._network = None
+        self._network = self._wide = None

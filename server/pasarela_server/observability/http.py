@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import sys
@@ -10,11 +11,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from typing_extensions import override
 
 _log = logging.getLogger("pasarela_server.observability")
 
 _POLL_S = 0.1
 """How long `close` may have to wait for the server's thread to notice."""
+_MOST_CONNECTIONS = 32
+"""Each has a thread. One more ends the oldest: whoever holds connections open keeps nobody else out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,31 @@ def text_page(text: str, *, ok: bool = True) -> Page:
 
 
 class _Server(ThreadingHTTPServer):
-    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - nobody is named
+    def __init__(self, *arguments: Any) -> None:
+        self._open: dict[Any, None] = {}
+        """The sockets of connections, the oldest first; under `_lock`."""
+        self._lock = threading.Lock()
+        super().__init__(*arguments)
+
+    @override
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._lock:
+            self._open[request] = None
+            if len(self._open) > _MOST_CONNECTIONS:
+                oldest = next(iter(self._open))
+                del self._open[oldest]
+                with contextlib.suppress(OSError):
+                    oldest.shutdown(socket.SHUT_RDWR)
+        super().process_request(request, client_address)
+
+    @override
+    def shutdown_request(self, request: Any) -> None:
+        with self._lock:
+            self._open.pop(request, None)
+        super().shutdown_request(request)
+
+    @override
+    def handle_error(self, request: object, client_address: object) -> None:
         """Tells the log what the base class would write to stderr; of clients that go away there is nothing to tell."""
         error = sys.exception()
         if not isinstance(error, ConnectionError):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from pasarela_server.backends.isolation.process_log import ProcessLog
 from pasarela_server.errors import InvalidModel
 
 PARAMETER = "isolation"
@@ -28,8 +29,8 @@ class Isolation:
     mode: IsolationMode = IsolationMode.NONE
     timeout_s: float | None = None
     """How long one inference may take; None for ever."""
-    log: str = ""
-    """What processes log; see `isolation.settings.ProcessSettings`."""
+    log: ProcessLog = field(default_factory=ProcessLog)
+    """What processes log."""
 
     def applies(self, parameters: Mapping[str, str], source: str) -> bool:
         """Whether a model gets a process of its own.

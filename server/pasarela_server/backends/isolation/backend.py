@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pasarela_server.backends.base import ArtefactSpec, BackendLoader, BackendOptions
 from pasarela_server.backends.isolation.keeper import Opening, ProcessKeeper
+from pasarela_server.backends.isolation.process_log import ProcessLog
 from pasarela_server.backends.isolation.session import IsolatedSession
 from pasarela_server.backends.isolation.spec_text import OpenedModel
 
@@ -55,20 +56,20 @@ class IsolatedBackend:
 class IsolatedLoader:
     """Loads artefacts as another loader does, in processes of their own."""
 
-    def __init__(self, loader: BackendLoader, model: str, log: str = "") -> None:
+    def __init__(self, loader: BackendLoader, model: str, log: ProcessLog | None = None) -> None:
         """Wraps a loader.
 
         Args:
             loader: Of a class that can be imported by its name, and built without arguments.
             model: The model's name, for messages.
-            log: What the process logs; see `ProcessSettings.log`.
+            log: What the process logs; None for the defaults.
         """
         kind = type(loader)
         self.name = loader.name
         self.artefact = loader.artefact
         self._path = f"{kind.__module__}:{kind.__qualname__}"
         self._model = model
-        self._log = log
+        self._log = log or ProcessLog()
 
     def load(self, artefact: Path, options: BackendOptions) -> IsolatedBackend:
         """See `BackendLoader.load`."""

@@ -26,6 +26,7 @@ from pasarela_server.backends.isolation.messages import (
     Failed,
     Infer,
     Loaded,
+    LogChanged,
     Message,
     read_places,
     write_places,
@@ -34,6 +35,7 @@ from pasarela_server.backends.isolation.settings import ProcessSettings
 from pasarela_server.backends.isolation.spec_text import OpenedModel, write_opened
 from pasarela_server.backends.isolation.wire import receive, send
 from pasarela_server.errors import BackendFailure, InvalidModel, OutOfMemory, ServingError
+from pasarela_server.observability.logging import LogSettings, apply_log_settings
 from pasarela_server.processes.framing import BrokenLink
 from pasarela_server.processes.memory import parse_layout
 from pasarela_server.tensor import Array
@@ -58,6 +60,7 @@ def host(settings: ProcessSettings) -> NoReturn:
         begin = receive(control)
         if not isinstance(begin, Begin):
             _end(0 if isinstance(begin, Close) else 1)
+        _log_as(begin.log)
         backend = loader.load(settings.artefact, settings.options)
         sessions = [backend.session() for _ in lanes]
         for session in sessions:
@@ -70,10 +73,24 @@ def host(settings: ProcessSettings) -> NoReturn:
     for lane, session in zip(lanes, sessions, strict=True):
         threading.Thread(target=_serve, args=(settings.model, lane, session), name="session", daemon=True).start()
     _tell(control, Loaded(opened))
-    orderly = isinstance(receive(control), Close)
+    orderly = _closes(control)
     if orderly:
         backend.close()
     _end(0 if orderly else 1)
+
+
+def _closes(control: socket.socket) -> bool:
+    """Does as the server says until it says that it is over; False if it has gone without a word."""
+    while True:
+        message = receive(control)
+        if not isinstance(message, LogChanged):
+            return isinstance(message, Close)
+        _log_as(message.settings)
+
+
+def _log_as(settings: str) -> None:
+    if settings:
+        apply_log_settings(LogSettings.from_text(settings))
 
 
 def _end(code: int) -> NoReturn:

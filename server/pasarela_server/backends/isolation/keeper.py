@@ -8,13 +8,14 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pasarela_server import errors
 from pasarela_server.backends.base import BackendOptions
 from pasarela_server.backends.isolation.life import Ends, Life
 from pasarela_server.backends.isolation.messages import Failed, Loaded
+from pasarela_server.backends.isolation.process_log import ProcessLog
 from pasarela_server.backends.isolation.settings import ProcessSettings
 from pasarela_server.backends.isolation.spec_text import OpenedModel, read_opened
 from pasarela_server.errors import BackendFailure, InvalidModel, ModelSuspended, ServingError
@@ -27,6 +28,10 @@ _SOON_S = 1.0
 """A process that is started again after such a wait is waited for by requests that were accepted before."""
 _PATIENCE_S = 15.0
 """How long they wait for it."""
+_LOAD_TIMES = 10
+_LOAD_S = 60.0
+"""A process that is started again may take so many times what the first one took to load the model, and at least so
+long. The first one, like a model in the server's own process, may take as long as it likes."""
 _MOST_FORMS = 4
 """Forms of inputs that a new process runs, on zeros, before it is offered: those that were answered first."""
 
@@ -40,8 +45,10 @@ class Opening:
     """See `ProcessSettings.loader`."""
     artefact: Path
     options: BackendOptions
-    log: str = ""
-    """See `ProcessSettings.log`."""
+    log: ProcessLog = field(default_factory=ProcessLog)
+    """What the process logs."""
+    load_s: float = _LOAD_S
+    """The least time that a process which is started again has to load the model."""
 
 
 class ProcessKeeper:
@@ -66,6 +73,8 @@ class ProcessKeeper:
         self._tell: Callable[[], None] | None = None
         self._forms: dict[str, None] = {}
         self._delay = RestartDelay()
+        self._load_s: float | None = None
+        """How long a process may take to load the model; see `_LOAD_TIMES`."""
         self._thread = threading.Thread(target=self._keep, name=f"process-{opening.model}", daemon=True)
 
     def start(self) -> OpenedModel:
@@ -141,14 +150,23 @@ class ProcessKeeper:
         self._thread.join()
 
     def _keep(self) -> None:
+        self._opening.log.follow(self._change_log)
         try:
             self._keep_alive()
         finally:
+            self._opening.log.forget(self._change_log)
             spare = self._spare
             if spare is not None:
                 spare.kill("it is not wanted any more")
                 spare.wait()
                 spare.free()
+
+    def _change_log(self, settings: str) -> None:
+        """Tells the process; a spare one hears of it when it is told to begin."""
+        with self._changed:
+            for life in (self._starting, self._life):
+                if life is not None:
+                    life.change_log(settings)
 
     def _keep_alive(self) -> None:
         while not self._closing.is_set():
@@ -179,7 +197,7 @@ class ProcessKeeper:
             self._starting = life
             if self._closing.is_set():
                 life.kill("it is not wanted any more")
-        life.begin(tuple(self._forms))
+        life.begin(tuple(self._forms), self._opening.log.text)
         return life
 
     def _start_process(self) -> Life:
@@ -195,7 +213,7 @@ class ProcessKeeper:
                 parent=os.getpid(),
                 control_fd=ends.control_fd,
                 lanes=ends.lanes,
-                log=opening.log,
+                log=opening.log.text,
             )
 
         return Life(opening.options.instances, settings)
@@ -203,9 +221,13 @@ class ProcessKeeper:
     def _opened(self, life: Life) -> OpenedModel | None:
         """What the process has loaded; None if it could not, which is noted."""
         try:
-            message = life.receive()
+            message = life.receive(self._load_s)
             if isinstance(message, Loaded):
+                self._load_s = self._load_s or max(_LOAD_TIMES * life.age_s, self._opening.load_s)
                 return read_opened(message.text)
+        except TimeoutError:
+            message = None
+            life.kill(f"loading the model took longer than {self._load_s:.0f} s")
         except BrokenLink:
             message = None
             life.kill("it said what no process of a model says")

@@ -17,9 +17,9 @@ from typing import NamedTuple
 
 from pasarela_server.backends.isolation.endings import describe_ending
 from pasarela_server.backends.isolation.lane import Lane
-from pasarela_server.backends.isolation.messages import Begin, Close, Message
+from pasarela_server.backends.isolation.messages import Begin, Close, LogChanged, Message
 from pasarela_server.backends.isolation.settings import VARIABLE, LaneFds, ProcessSettings
-from pasarela_server.backends.isolation.wire import receive, send
+from pasarela_server.backends.isolation.wire import receive, send, send_at_once
 
 _LAST_WORDS_S = 3.0
 """How long a process that was told to end may take, before it is killed."""
@@ -78,19 +78,42 @@ class Life:
             )
             self._ours = ours.pop_all()
 
-    def begin(self, warm: Sequence[str]) -> None:
+    def begin(self, warm: Sequence[str], log: str) -> None:
         """Has the process open the artefact; until then it only prepares itself. One that has gone says nothing then.
 
         Args:
             warm: Inputs that its sessions run before they are offered; see `messages.Begin`.
+            log: What it logs from now on; see `ProcessSettings.log`.
         """
         self.began_s = time.monotonic()
         with contextlib.suppress(OSError):
-            send(self._control[0], Begin(json.dumps(list(warm))))
+            send(self._control[0], Begin(json.dumps(list(warm)), log))
 
-    def receive(self) -> Message | None:
-        """What the process says of itself, once: that it is loaded, or cannot be; None if it has gone."""
-        return receive(self._control[0])
+    def change_log(self, log: str) -> None:
+        """Tells the process what to log. Does not block: one that does not listen, or has gone, misses it.
+
+        Args:
+            log: See `begin`.
+        """
+        with contextlib.suppress(OSError):
+            send_at_once(self._control[0], LogChanged(log))
+
+    def receive(self, timeout_s: float | None) -> Message | None:
+        """What the process says of itself, once: that it is loaded, or cannot be; None if it has gone.
+
+        Args:
+            timeout_s: How long it may take to say so; None for ever.
+
+        Raises:
+            TimeoutError: It took longer.
+            BrokenLink: It said what is no message.
+        """
+        control = self._control[0]
+        control.settimeout(timeout_s)
+        try:
+            return receive(control)
+        finally:
+            control.settimeout(None)
 
     def wait(self) -> str:
         """Blocks until the process has ended; how, for people. Nobody who waits in a lane hears of it before `bury`."""

@@ -52,13 +52,22 @@ class Begin(NamedTuple):
 
     warm: str
     """A list, in JSON, of inputs as `write_places` writes them: sessions run them on zeros before they are offered."""
+    log: str
+    """See `LogChanged`: the process may have been started long ago."""
+
+
+class LogChanged(NamedTuple):
+    """The process logs something else from now on."""
+
+    settings: str
+    """See `ProcessSettings.log`."""
 
 
 class Close(NamedTuple):
     """The process frees the model, and ends."""
 
 
-Message = Infer | Answer | Failed | Loaded | Begin | Close
+Message = Infer | Answer | Failed | Loaded | Begin | Close | LogChanged
 
 VOCABULARY: Vocabulary[Message] = Vocabulary(
     (
@@ -68,6 +77,7 @@ VOCABULARY: Vocabulary[Message] = Vocabulary(
         (Loaded, ""),
         (Begin, ""),
         (Close, ""),
+        (LogChanged, ""),
     )
 )
 

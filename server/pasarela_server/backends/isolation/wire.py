@@ -13,6 +13,18 @@ def send(link: socket.socket, message: Message) -> None:
     link.sendall(VOCABULARY.encode(message))
 
 
+def send_at_once(link: socket.socket, message: Message) -> bool:
+    """Sends a small message without waiting for room; whether there was room. Raises OSError if nobody takes it.
+
+    A stream between processes of one machine takes so small a message whole or not at all.
+    """
+    try:
+        link.send(VOCABULARY.encode(message), socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def receive(link: socket.socket) -> Message | None:
     """The next message; None if the other side has gone.
 

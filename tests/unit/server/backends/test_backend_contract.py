@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pasarela_server.backends import Backend, BackendOptions, load_backend
+from pasarela_server.backends.base import WideSession
 from pasarela_server.errors import BackendFailure, BackendMissing, InvalidModel
 from pasarela_server.tensor import DataType, TensorSpec
 
@@ -92,6 +93,29 @@ def test_sessions_infer_side_by_side(backend: Backend, expected: Expected) -> No
     for seed, outputs in answers.items():
         assert len(outputs) == 20
         assert all(np.allclose(output, expected(images(seed=seed)), atol=1e-4) for output in outputs)
+
+
+def test_one_image_may_have_the_cores_of_all_sessions(backend: Backend, expected: Expected) -> None:
+    session = backend.session()
+    assert isinstance(session, WideSession)
+    assert session.wide_threads == 2
+    for seed in range(5):  # reason: some make first what they need for it, beside the work
+        array = images(seed=seed)
+        assert np.allclose(session.infer_wide({"images": array})["output0"], expected(array), atol=1e-4)
+        assert np.allclose(session.infer({"images": array})["output0"], expected(array), atol=1e-4)
+    backend.close()
+
+
+@pytest.mark.parametrize("options", [BackendOptions(1, 2), BackendOptions(2, 1, {"wide": "false"})])
+def test_nor_need_it(backend_name: str, detector: Path, options: BackendOptions) -> None:
+    session = load_backend(backend_name, detector, options).session()
+    assert isinstance(session, WideSession)
+    assert session.wide_threads == 0
+
+
+def test_wide_is_yes_or_no(backend_name: str, detector: Path) -> None:
+    with pytest.raises(InvalidModel, match="parameter 'wide' is 'maybe'; expected true or false"):
+        load_backend(backend_name, detector, BackendOptions(2, 1, {"wide": "maybe"}))
 
 
 def test_a_session_may_go_to_another_thread(backend: Backend, expected: Expected) -> None:

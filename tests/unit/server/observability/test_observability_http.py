@@ -3,6 +3,7 @@
 import http.client
 import logging
 import socket
+import threading
 
 import pytest
 
@@ -78,3 +79,15 @@ def test_what_goes_wrong_is_told_by_the_log_and_not_on_stderr(asked, caplog, cap
     assert [(record.levelname, str(record.exc_info[1])) for record in caplog.records] == [
         ("ERROR", "'a fault of ours'")
     ], "a client that has gone is nothing to tell"
+
+
+def test_connections_that_say_nothing_neither_add_up_nor_keep_others_out(asked):
+    get, _, server = asked
+    threads = threading.active_count()
+    silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(100)]
+    assert get("/metrics")[0] == 200
+    assert threading.active_count() < threads + 50
+    silent[0].settimeout(60)
+    assert silent[0].recv(1) == b"", "the oldest is ended"
+    for each in silent:
+        each.close()

@@ -11,12 +11,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from pasarela_proto import detection_pb2
 from pasarela_proto import inference_pb2 as pb
 from pasarela_server.config.model import ModelConfig
 from pasarela_server.observability.metrics import Metrics
 from pasarela_server.repository.servable import Handle
 from pasarela_server.request import InferResponse
 from pasarela_server.rpc.calls import OpenCalls
+from pasarela_server.rpc.detection_codec import decode_image_source
 from pasarela_server.rpc.inference import InferenceService
 from pasarela_server.rpc.messages import Reply, read_request, write_reply, write_stream_reply
 from pasarela_server.rpc.shared_memory import SharedMemoryCalls
@@ -126,6 +128,11 @@ INPUTS = [
         1,
         id="an element of BYTES is copied once: it outlives its tensor",
     ),
+    pytest.param(
+        lambda: message(contents={"fp32_contents": np.zeros(SIZE // 4, np.float32).tolist()}),
+        1,
+        id="a typed list of floats is copied once, beside protobuf's own",
+    ),
 ]
 
 
@@ -138,6 +145,20 @@ async def test_on_the_way_in(service, model, make, copies):
     if len(serialized) > SIZE:
         assert np.shares_memory(model.given, np.frombuffer(serialized, np.uint8)) == (copies == 0)
     model.given = None
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        pytest.param({"encoded": JPEG}, id="a picture's file"),
+        pytest.param({"raw": {"height": 1280, "width": 1280, "pixels": bytes(SIZE)}}, id="pixels"),
+    ],
+)
+def test_an_image_is_taken_out_of_its_message_once_and_not_copied_again(image):
+    received = detection_pb2.DetectRequest.FromString(detection_pb2.DetectRequest(image=image).SerializeToString())
+    with counted(1):
+        source = decode_image_source("m", received.image)
+    assert len(source) in {SIZE, 1280}
 
 
 async def test_shared_memory_is_seen_where_it_is(service, model, region):

@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,11 @@ import pytest
 
 from pasarela_server.backends.base import BackendOptions, PartsSession, RecoveringBackend, WideSession
 from pasarela_server.backends.isolation.backend import IsolatedBackend, IsolatedLoader
+from pasarela_server.backends.isolation.keeper import Opening, ProcessKeeper
+from pasarela_server.backends.isolation.process_log import ProcessLog
 from pasarela_server.backends.onnxruntime import OnnxRuntimeLoader
 from pasarela_server.errors import BackendFailure, InvalidModel, OutOfMemory
+from pasarela_server.observability.logging import LogFormat, LogSettings
 from tests import hostile_backend, tiny_models
 from tests.hostile_backend import HostileLoader
 
@@ -28,6 +32,13 @@ def load(artefact: Path, loader=None, instances: int = 1, timeout_s: float | Non
 
 def asks(what: float, more: float = 0.0) -> dict[str, np.ndarray]:
     return {"x": np.array([[what, more]], np.float32)}
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def descriptors() -> int:
@@ -201,15 +212,47 @@ def test_nothing_is_left_behind(artefact, others):
     assert children() <= others
 
 
+def test_a_process_that_does_not_get_ready_again_is_ended(artefact, others):
+    loader = "tests.hostile_backend:HostileLoader"
+    keeper = ProcessKeeper(Opening("m", loader, artefact, BackendOptions(1, 1), load_s=0.1))
+    keeper.start()
+    artefact.write_text("sleeps")
+    keeper.life().kill("for a test")
+    wait_until(lambda: "took longer than" in keeper.away)
+    artefact.write_text("anything")
+    wait_until(lambda: not keeper.away)
+    keeper.close()
+    assert children() <= others
+
+
+def test_the_process_logs_as_the_server_does_now(artefact, capfd):
+    def told() -> str:
+        with pytest.raises(OutOfMemory):
+            session.infer(asks(hostile_backend.NO_MEMORY))
+        return capfd.readouterr().err
+
+    log = ProcessLog()
+    backend = IsolatedLoader(HostileLoader(), "m", log).load(artefact, BackendOptions(1, 1))
+    session = backend.session()
+    assert "ERROR   the process of model 'm' failed" in told()
+    log.change(LogSettings(error=False).to_text())
+    wait_until(lambda: not told())
+    log.change(LogSettings(format=LogFormat.JSON).to_text())
+    wait_until(lambda: '"level": "ERROR"' in told())
+    with pytest.raises(BackendFailure):
+        session.infer(asks(hostile_backend.SIGFPE))
+    assert '"level": "ERROR"' in told(), "the one that comes after it"
+    backend.close()
+    assert not log._followers
+
+
 def test_closing_does_not_wait_for_a_process_that_keeps_dying(artefact, others):
     backend = load(artefact)
     session = backend.session()
     artefact.write_text("sigfpe")
     with pytest.raises(BackendFailure):
         session.infer(asks(hostile_backend.SIGFPE))
-    deadline = time.monotonic() + 60
-    while "cannot be started again" not in backend.away and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(lambda: "cannot be started again" in backend.away)
     assert "ended while it was loaded (SIGFPE" in backend.away
     backend.close()
     assert children() <= others

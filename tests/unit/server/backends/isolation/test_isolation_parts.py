@@ -18,6 +18,7 @@ from pasarela_server.backends.isolation.messages import (
     Failed,
     Infer,
     Loaded,
+    LogChanged,
     read_places,
     write_places,
 )
@@ -75,7 +76,16 @@ def test_what_sets_no_process_is_refused(text):
 
 
 @pytest.mark.parametrize(
-    "message", [Infer(1, 2**40, "[]"), Answer(7, "[]"), Failed("X", "y"), Loaded("{}"), Begin("[]"), Close()]
+    "message",
+    [
+        Infer(1, 2**40, "[]"),
+        Answer(7, "[]"),
+        Failed("X", "y"),
+        Loaded("{}"),
+        Begin("[]", "{}"),
+        Close(),
+        LogChanged("{}"),
+    ],
 )
 def test_messages_come_out_as_they_went_in(message):
     assert list(FrameReader(VOCABULARY).feed(VOCABULARY.encode(message))) == [message]
