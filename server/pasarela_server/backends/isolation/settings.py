@@ -37,7 +37,7 @@ class ProcessSettings:
     lanes: tuple[LaneFds, ...]
     """One for each session."""
     log: str = ""
-    """What it logs until it is told otherwise: a text of `observability.logging.LogSettings`; empty for the defaults."""
+    """What it logs until it is told otherwise: a text of `observability.logging.LogSettings`; empty for defaults."""
 
     def to_text(self) -> str:
         """For the environment of the process."""
