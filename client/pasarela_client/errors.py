@@ -56,6 +56,8 @@ class PasarelaError(Exception):
         """The gRPC status; None for what was found before anything was sent."""
         self.request_id = request_id
         """How the request is called in the server's logs and traces; empty if none was sent."""
+        self.told_by_server = False
+        """Whether a Pasarela server said so itself, and not whoever saw no answer come."""
 
 
 class InvalidRequest(PasarelaError):
@@ -268,13 +270,15 @@ def from_status(
         request_id: How the request is called.
         kind: How a Pasarela server calls its error; empty if it, or another server, does not say.
     """
-    error = BY_KIND.get(kind) or _told_apart(status, message)
-    return error(
-        _for_people(error, message, url, spoken=bool(kind)) or status.name,
+    error_type = BY_KIND.get(kind) or _told_apart(status, message)
+    error = error_type(
+        _for_people(error_type, message, url, spoken=bool(kind)) or status.name,
         model=model,
         status=status,
         request_id=request_id,
     )
+    error.told_by_server = bool(kind)
+    return error
 
 
 def _told_apart(status: grpc.StatusCode, message: str) -> type[PasarelaError]:

@@ -211,7 +211,7 @@ class Endpoints(Generic[S]):
         """Takes note of how an endpoint did: of an answer, whatever it said, or of none."""
         if isinstance(error, ServerUnreachable):
             self._rotation.failed(endpoint.index)
-        elif isinstance(error, DeadlineExpired):
+        elif isinstance(error, DeadlineExpired) and not error.told_by_server:
             self._rotation.silent(endpoint.index)
         elif not isinstance(error, RequestCancelled):
             self._rotation.answered(endpoint.index)

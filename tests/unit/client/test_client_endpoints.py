@@ -3,9 +3,12 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+import grpc
 import pytest
 
 from pasarela_client import Connection, RequestCancelled
+from pasarela_client.errors import from_status
+from pasarela_client.rotation import SILENT_CALLS
 from pasarela_client.sync.endpoints import Endpoints
 
 
@@ -31,3 +34,19 @@ def test_a_connection_that_is_opened_while_others_close_is_closed_too() -> None:
         endpoint.service(b"")
     with pytest.raises(RequestCancelled):
         endpoints.pick()
+
+
+@pytest.mark.parametrize(
+    ("kind", "left_out"),
+    [
+        ("", True),  # reason: no answer came, perhaps because there is nobody any more
+        ("DeadlineExpired", False),  # reason: the server itself said that it would be too late
+    ],
+)
+def test_a_server_that_says_itself_that_time_is_up_is_not_silent(kind: str, left_out: bool) -> None:
+    endpoints = Endpoints("127.0.0.1:1", Connection(), lambda channel: channel)
+    endpoint = endpoints.pick()
+    for _ in range(SILENT_CALLS):
+        endpoints.report(endpoint, from_status(grpc.StatusCode.DEADLINE_EXCEEDED, "late", url="a:1", kind=kind))
+    assert endpoints.others_are_well() is not left_out
+    endpoints.close()
