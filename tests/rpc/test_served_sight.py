@@ -11,6 +11,8 @@ import pytest
 
 from pasarela_proto import detection_pb2
 from pasarela_proto import inference_pb2 as pb
+from tests.hostile_backend import NO_MEMORY, write_hostile
+from tests.hostile_server import HOSTILE
 from tests.server_log import wait_for_log
 from tests.tiny_models import write_detector
 
@@ -94,6 +96,21 @@ def test_the_log_of_all_processes_changes_while_they_run(tiny_repository, start_
         assert "before" not in server.log.read_text()
     assert (line["request_id"], line["status"]) == ("after", "OK")
     assert (call["request_id"], call["status"]) == ("after", "OK")
+
+
+def test_the_log_of_the_processes_of_models_changes_with_the_servers(tmp_path, start_server, stubs_for):
+    write_hostile(tmp_path / "hostile")
+    with start_server(tmp_path, "--isolation", "process", under=HOSTILE) as server:
+        stubs = stubs_for(server.address)
+        settings = {"log_format": {"string_param": "json"}}
+        stubs.inference.LogSettings(pb.LogSettingsRequest(settings=settings))
+        x = np.array([[NO_MEMORY, 0]], np.float32)
+        request = pb.ModelInferRequest(model_name="hostile", raw_input_contents=[x.tobytes()])
+        request.inputs.add(name="x", datatype="FP32", shape=x.shape)
+        with pytest.raises(grpc.RpcError):
+            stubs.inference.ModelInfer(request)
+        line = json.loads(wait_for_log(server, r".*the process of model 'hostile' failed.*")[0])
+    assert (line["level"], line["logger"]) == ("ERROR", "pasarela_server.backends.isolation")
 
 
 @pytest.mark.parametrize("fronts", ["0", "1"])
