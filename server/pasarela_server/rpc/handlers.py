@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from pasarela_server.errors import InvalidRequest
 from pasarela_server.observability.logging import fields
+from pasarela_server.rpc.operations import read_to_the_end, to_its_end
 from pasarela_server.rpc.status import FailureTable
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -60,7 +61,8 @@ class GuardedHandlers(grpc.GenericRpcHandler):
         elif handler.unary_stream:
             guarded = grpc.unary_stream_rpc_method_handler(self._stream(path, handler.unary_stream), *codecs)
         else:
-            guarded = grpc.stream_stream_rpc_method_handler(self._stream(path, handler.stream_stream), *codecs)
+            answer = self._stream(path, handler.stream_stream, reads=True)
+            guarded = grpc.stream_stream_rpc_method_handler(answer, *codecs)
         return guarded
 
     def _unary(self, path: str, behaviour: Callable[[Any, Context], Awaitable[Any]]) -> Callable[[Any, Context], Any]:
@@ -79,19 +81,22 @@ class GuardedHandlers(grpc.GenericRpcHandler):
 
         return call_or_log
 
-    def _stream(self, path: str, behaviour: Callable[[Any, Context], Any]) -> Callable[[Any, Context], Any]:
+    def _stream(
+        self, path: str, behaviour: Callable[[Any, Context], Any], *, reads: bool = False
+    ) -> Callable[[Any, Context], Any]:
         """Responses are written here, not left to gRPC: it would not close a generator whose client has gone."""
 
         async def call(request: Any, context: Context) -> None:
             with _logged(path, context) if _log.isEnabledFor(logging.DEBUG) else contextlib.nullcontext():
                 try:
                     _refuse_unreadable(request)
+                    given = read_to_the_end(request) if reads else request
                     if inspect.isasyncgenfunction(behaviour):
-                        async with contextlib.aclosing(behaviour(request, context)) as responses:
+                        async with contextlib.aclosing(behaviour(given, context)) as responses:
                             async for response in responses:
-                                await context.write(response)
+                                await to_its_end(context.write(response))
                     else:
-                        await behaviour(request, context)
+                        await behaviour(given, context)
                 except Exception as error:  # noqa: BLE001 - the boundary at which every exception becomes a status
                     await self._abort(context, error, request)
 
