@@ -102,6 +102,7 @@ class IsolatedSession:
         except TimeoutError as error:
             verdict = f"an inference took longer than {self._timeout_s:g} s, its limit"
             life.kill(verdict)
+            life.ended.wait(_OBITUARY_S)  # who hears of it finds the model away, or back
             raise BackendFailure(
                 f"model '{self._keeper.model}': {verdict}; its process was ended and is started again"
             ) from error
