@@ -197,7 +197,8 @@ class ProcessKeeper:
             self._starting = life
             if self._closing.is_set():
                 life.kill("it is not wanted any more")
-        life.begin(tuple(self._forms), self._opening.log.text)
+            # Under the lock: a change of the log comes after it, or is in it.
+            life.begin(tuple(self._forms), self._opening.log.text)
         return life
 
     def _start_process(self) -> Life:
