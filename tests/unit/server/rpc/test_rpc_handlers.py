@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from types import SimpleNamespace
 
 import grpc
 import pytest
@@ -137,3 +138,39 @@ async def test_bytes_that_are_no_message_are_the_clients_fault(kind, caplog):
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert f"1 bytes that are no message of /s/{kind}" in error.details()
     assert not caplog.records, "whoever sends nonsense must not fill the log"
+
+
+@pytest.mark.parametrize("where", ["reading", "writing"])
+async def test_a_client_that_goes_away_cancels_no_operation_of_grpcs(where):
+    begun, may_end, outcome = asyncio.Event(), asyncio.Event(), []
+
+    async def operation():
+        begun.set()
+        try:
+            await may_end.wait()
+            outcome.append("over")
+        except asyncio.CancelledError:
+            outcome.append("cancelled")
+            raise
+
+    async def messages():
+        if where == "reading":
+            await operation()
+        yield b"x"
+
+    async def echo(requests, context):
+        async for request in requests:
+            yield request
+
+    guarded = GuardedHandlers(FailureTable())
+    guarded.add_registered_method_handlers("s", {"echo": grpc.stream_stream_rpc_method_handler(echo)})
+    context = SimpleNamespace(write=lambda _: operation())
+    call = asyncio.create_task(guarded.service(SimpleNamespace(method="/s/echo")).stream_stream(messages(), context))
+    await begun.wait()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    may_end.set()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert outcome == ["over"]
