@@ -113,14 +113,18 @@ class Served:
         """All that it printed so far."""
         return self.log.read_text(errors="replace")
 
-    def wait_said(self, text: str, count: int = 1, patience_s: float = ENDS_S) -> None:
+    def wait_said(self, text: str, count: int = 1, patience_s: float = ENDS_S) -> str:
         """Waits until its log says something.
+
+        Returns:
+            The last line that says it.
 
         Raises:
             ChaosError: It does not.
         """
         if not wait_for(lambda: self.said().count(text) >= count, patience_s):
             raise ChaosError(f"the log never said {text!r}: {last_line(self.log)}")
+        return [line for line in self.said().splitlines() if text in line][-1]
 
     @property
     def alive(self) -> bool:
