@@ -61,7 +61,12 @@ def running_server(repository: Path, log: Path, *, ready_s: float = 180.0) -> It
 
 @contextlib.contextmanager
 def started_server(
-    repository: Path, log: Path, flags: Sequence[str] = (), *, ready_s: float = 180.0
+    repository: Path,
+    log: Path,
+    flags: Sequence[str] = (),
+    *,
+    ready_s: float = 180.0,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[StartedServer]:
     """Starts a server on a free port, yields it once it is ready, and stops it.
 
@@ -70,6 +75,7 @@ def started_server(
         log: File for all that it prints.
         flags: More of its flags.
         ready_s: Longest wait for its readiness; loading and warming models takes its time.
+        environment: Its variables; None for those of this process.
 
     Raises:
         ServerDidNotStart: It ended, or was not ready in time.
@@ -77,7 +83,7 @@ def started_server(
     url = f"127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "pasarela_server", "--model-repository", str(repository)]
     command += ["--grpc-address", "127.0.0.1", "--grpc-port", url.rpartition(":")[2], "--metrics-port", "0", *flags]
-    with process_until_left(command, log) as (process, begun_s):
+    with process_until_left(command, log, environment) as (process, begun_s):
         if not wait_until_ready(url, ready_s, process):
             raise ServerDidNotStart(_why(process, log, ready_s))
         ready_after_s = time.monotonic() - begun_s

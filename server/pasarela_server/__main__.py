@@ -6,6 +6,7 @@ clients is being imported.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -37,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if is_command(arguments):
             return run_command(arguments, os.environ)
     config = parse_command_line(arguments, os.environ)
+    gc.disable()  # until the app has what it imports
     keep_few_arenas()
     configure_logging(log_settings(config.log_verbose, config.log_format))
     log_uncaught()

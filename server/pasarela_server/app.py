@@ -19,6 +19,7 @@ from pathlib import Path
 
 import grpc
 
+import pasarela_server.detection.pillow  # noqa: F401 - now, not when the first PNG comes
 from pasarela_server.backends.cuda import find_cuda_memory
 from pasarela_server.config.plan import DETECTION
 from pasarela_server.config.server import ServerConfig
@@ -150,6 +151,7 @@ async def _serve(config: ServerConfig, loading: LoadingModels) -> None:
             await server.stop(None)
             raise
         publish_health()
+    _freeze_memory()
     await asyncio.wait((stop, loaded), return_when=asyncio.FIRST_COMPLETED)
     if loaded.done():
         loaded.result()
@@ -319,9 +321,14 @@ def _stop_signal(loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
 
 
 def _freeze_memory() -> None:
-    """Takes what is there now, models and frameworks, out of the garbage collector's rounds: it stays to the end."""
+    """Takes what is there now out of the garbage collector's rounds: it stays to the end.
+
+    Once while models are being loaded, when nobody waits for the interpreter, and then for what came with them, which
+    is little. The collector has been off since the start of the process: there is no garbage in imports.
+    """
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def _metrics_pages(

@@ -10,25 +10,27 @@ import asyncio
 import contextlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import cv2
 
+from pasarela_server.backends.base import BackendLoader, PreparedLoader
 from pasarela_server.backends.isolation.process_log import ProcessLog
 from pasarela_server.backends.loaders import loaders
 from pasarela_server.config.server import ServerConfig
 from pasarela_server.config.tracing import plan_tracing
+from pasarela_server.errors import BackendMissing
 from pasarela_server.observability.logging import log_settings
 from pasarela_server.observability.metrics import Metrics
 from pasarela_server.observability.statistics import Statistics
 from pasarela_server.observability.tracing import Tracer, TraceSettings
 from pasarela_server.repository.control import ControlMode
-from pasarela_server.repository.isolation import Isolation, IsolationMode
+from pasarela_server.repository.isolation import PARAMETER, Isolation, IsolationMode
 from pasarela_server.repository.manager import ManagerOptions, ModelManager
 from pasarela_server.repository.pipeline import ImageLimits
-from pasarela_server.repository.scan import scan
+from pasarela_server.repository.scan import ModelOnDisk, scan
 
 
 class LoadingModels:
@@ -84,7 +86,14 @@ class LoadingModels:
         config = self._config
         cv2.setNumThreads(1)  # images are spread over the pool's threads already
         explicit = config.model_control_mode == ControlMode.EXPLICIT.value
-        scan(config.model_repository, allow_empty=config.allow_empty_repository or explicit)
+        models = scan(config.model_repository, allow_empty=config.allow_empty_repository or explicit)
+        # What comes next, on the caller's thread, keeps the interpreter busy. The first model would have to take turns
+        # with it until its framework is imported, and needs the interpreter no more after that.
+        if config.isolation == IsolationMode.NONE.value:
+            first = first_loader([each for each in models if not explicit or each.name in config.load_model], loaders())
+            if first is not None:
+                with contextlib.suppress(BackendMissing):  # the model that needs it says so
+                    first.prepare()
         threading.Thread(target=self._load, name="load", daemon=True).start()
 
     def close(self, timeout_s: float) -> None:
@@ -133,6 +142,18 @@ class LoadingModels:
         follower = self._follower
         if follower is not None:
             _post(follower[0], follower[1])
+
+
+def first_loader(models: Iterable[ModelOnDisk], known: Mapping[str, BackendLoader]) -> PreparedLoader | None:
+    """The loader of the first model that is going to be loaded into this process, as far as names of files tell."""
+    by_artefact = {each.artefact: each for each in known.values() if isinstance(each, PreparedLoader)}
+    for model in models:
+        if model.versions and PARAMETER not in (model.config_text or ""):
+            newest = model.versions[max(model.versions)]
+            found = next((loader for name, loader in by_artefact.items() if (newest / name).is_file()), None)
+            if found is not None:
+                return found
+    return None
 
 
 def _resolve(loaded: asyncio.Future[None], error: Exception | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -24,8 +25,11 @@ def prepare(bench: Bench) -> Sequence[Step]:
     else:
         bench.note(f"without a model cache: the server has no flag {_FLAG}")
 
+    # Python must be allowed to keep what it compiled of the server's own code, as installing a package does.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
     def start() -> float:
-        with started_server(bench.settings.repository, bench.log(), flags) as server:
+        with started_server(bench.settings.repository, bench.log(), flags, environment=environment) as server:
             return server.ready_s
 
     bench.note(f"the first start, with an empty cache, took {start():.2f} s")

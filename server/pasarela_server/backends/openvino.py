@@ -132,7 +132,7 @@ class OpenVinoBackend:
             core = _core(ov)
             cache = _cache(ov, core, artefact, self._device, settings, options)
             model = core.read_model(artefact)
-            self._quantised = is_quantised(model)
+            self._quantised = is_quantised(model, artefact)
             self._spec, row = _read_spec(model, artefact, options), None
             if self._quantised and model.is_dynamic():
                 self._spec, row = _fix_to_one_row(model, self._spec, artefact, options)

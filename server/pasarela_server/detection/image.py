@@ -5,20 +5,16 @@ The header is read first, so an image that is too large is refused before memory
 
 from __future__ import annotations
 
-import io
-import struct
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 import simplejpeg
-from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
-from pasarela_server.detection.effort import check_jpeg, check_png
+from pasarela_server.detection.effort import check_jpeg
 from pasarela_server.detection.exif import LYING, jpeg_exif, orientation, upright
+from pasarela_server.detection.refusals import UNREADABLE, check_size, unreadable
 from pasarela_server.detection.signature import ImageFormat, describe, image_format
 from pasarela_server.errors import InvalidRequest
 
@@ -27,18 +23,6 @@ RgbImage = npt.NDArray[np.uint8]
 Size = tuple[int, int]
 """(height, width) in pixels."""
 
-# Pillow's plugins are called directly: `Image.open` would warn of sizes that its process-wide limit dislikes.
-_PLUGINS: dict[ImageFormat, Callable[[IO[bytes]], ImageFile.ImageFile]] = {
-    ImageFormat.JPEG: JpegImagePlugin.JpegImageFile,
-    ImageFormat.PNG: PngImagePlugin.PngImageFile,
-    ImageFormat.WEBP: WebPImagePlugin.WebPImageFile,
-    ImageFormat.BMP: BmpImagePlugin.BmpImageFile,
-}
-_UNREADABLE = (
-    OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, AttributeError, EOFError, OverflowError,
-    struct.error, zlib.error,
-)  # fmt: skip
-_BACKGROUND = (255, 255, 255)
 _ACCURATE_BELOW = 3
 """Larger images gain accuracy when they are scaled down by the decoder: that changes it, too."""
 
@@ -114,9 +98,9 @@ def _decode_jpeg(
 ) -> DecodedImage:
     try:
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data, strict=False)
-    except _UNREADABLE as error:
-        raise _unreadable(ImageFormat.JPEG, error) from error
-    _check_size(ImageFormat.JPEG, height, width, max_pixels)
+    except UNREADABLE as error:
+        raise unreadable(ImageFormat.JPEG, error) from error
+    check_size(ImageFormat.JPEG, height, width, max_pixels)
     check_jpeg(data)
     if colorspace.upper() in {"CMYK", "YCCK"}:
         return _whole(_decode_with_pillow(data, ImageFormat.JPEG, max_pixels))
@@ -136,50 +120,6 @@ def _decode_jpeg(
 
 
 def _decode_with_pillow(data: bytes | memoryview, kind: ImageFormat, max_pixels: int) -> RgbImage:
-    if kind is ImageFormat.PNG:
-        check_png(data)
-    try:
-        with _PLUGINS[kind](io.BytesIO(data)) as image:
-            _check_size(kind, image.height, image.width, max_pixels)
-            _refuse_run_lengths(image)
-            exif = jpeg_exif(data) if kind is ImageFormat.JPEG else image.info.get("exif", b"")
-            image.load()
-            pixels = _to_rgb(image)
-    except Image.DecompressionBombError as error:
-        raise InvalidRequest(f"the {kind.value} image has more than the {max_pixels:,} pixels allowed") from error
-    except _UNREADABLE as error:
-        raise _unreadable(kind, error) from error
-    return upright(pixels, orientation(exif))
+    from pasarela_server.detection.pillow import decode  # a server that is starting has no time for it
 
-
-def _refuse_run_lengths(image: ImageFile.ImageFile) -> None:
-    """Pillow reads such a BMP byte by byte in Python: a kilobyte that claims many pixels would take half a minute."""
-    if any(tile.codec_name == "bmp_rle" for tile in image.tile):
-        raise InvalidRequest("the BMP image is run-length encoded, which is not supported; save it uncompressed")
-
-
-def _to_rgb(image: Image.Image) -> RgbImage:
-    if image.mode.startswith("I"):
-        samples = np.asarray(image)
-        grey = (np.clip(samples, 0, 0xFFFF) >> 8).astype(np.uint8)
-        return np.repeat(grey[:, :, None], 3, axis=2)
-    if image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in image.info:
-        seen = image.convert("RGBA")
-        canvas = Image.new("RGBA", image.size, (*_BACKGROUND, 255))
-        image = Image.alpha_composite(canvas, seen)
-    return np.array(image.convert("RGB"), np.uint8, order="C")
-
-
-def _check_size(kind: ImageFormat, height: int, width: int, max_pixels: int) -> None:
-    if height < 1 or width < 1:
-        raise InvalidRequest(f"the {kind.value} image has no pixels: its header says {width}x{height}")
-    if height * width > max_pixels:
-        raise InvalidRequest(
-            f"the {kind.value} image of {width}x{height} pixels is larger than the {max_pixels:,} pixels allowed"
-        )
-
-
-def _unreadable(kind: ImageFormat, error: Exception) -> InvalidRequest:
-    early = "truncated" in str(error).lower()
-    what = "ends early: bytes are missing at its end" if early else "is broken or ends early"
-    return InvalidRequest(f"the {kind.value} image {what}")
+    return decode(data, kind, max_pixels)

@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import grpc
 
+import pasarela_server.detection.pillow  # noqa: F401 - now, not when the first PNG comes
 from pasarela_proto import detection_pb2_grpc
 from pasarela_server.frontends.back import Back
 from pasarela_server.frontends.channel import Channel

@@ -9,7 +9,9 @@ import pytest
 
 from pasarela_server.backends import load_backend
 from pasarela_server.backends.base import BackendOptions
+from pasarela_server.backends.openvino_rows import is_quantised
 from pasarela_server.errors import InvalidModel
+from tests.tiny_models import write_openvino
 
 METADATA = "task: detect\nstride: 32\nimgsz: [4, 6]\nnames: {0: vest}\nchannels: 3\n"
 OPTIONS = BackendOptions(instances=1, threads=1, parameters={"precision": "f32"})
@@ -76,3 +78,15 @@ def test_a_static_model_is_compiled_as_it_is(tmp_path: Path) -> None:
 def test_sizes_that_nobody_knows_are_refused(tmp_path: Path, shape: list[int], metadata: str | None) -> None:
     with pytest.raises(InvalidModel, match="reshape it"):
         load_backend("openvino", quantised(tmp_path, shape, metadata), OPTIONS)
+
+
+def test_the_text_of_a_model_says_what_its_operations_say(tmp_path: Path) -> None:
+    write_openvino(tmp_path / "plain", 1)
+    (tmp_path / "int8").mkdir()
+    for file, expected in (
+        (tmp_path / "plain" / "model.xml", False),  # reason: computes in floats
+        (quantised(tmp_path / "int8", [-1, 3, 4, 6]), True),  # reason: as the pipeline exports it
+    ):
+        model = ov.Core().read_model(file)
+        assert is_quantised(model, file) is expected
+        assert is_quantised(model, Path("model.onnx")) is expected, "read from another format: the operations are asked"
