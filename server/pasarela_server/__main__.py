@@ -15,6 +15,7 @@ from pasarela_server.config.command_line import parse_command_line
 from pasarela_server.errors import InvalidModel
 from pasarela_server.observability.logging import configure_logging, log_settings, log_uncaught
 from pasarela_server.processes.allocator import keep_few_arenas
+from pasarela_server.processes.blas import without_blas_threads
 from pasarela_server.rpc.address import PortUnavailable, require_port
 
 
@@ -47,7 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if config.allow_metrics:
             require_port(config.metrics_address, config.metrics_port, "--metrics-port")
 
-        from pasarela_server.loading import LoadingModels
+        with without_blas_threads():
+            from pasarela_server.loading import LoadingModels
 
         loading = LoadingModels(config)
         loading.start()

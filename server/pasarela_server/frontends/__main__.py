@@ -13,12 +13,15 @@ def main() -> int:
     # anything is imported, which takes a while.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
-    from pasarela_server.frontends.front import run
-    from pasarela_server.frontends.settings import VARIABLE, FrontSettings
-    from pasarela_server.observability.logging import LogSettings, configure_logging, log_uncaught
     from pasarela_server.processes.allocator import keep_few_arenas
+    from pasarela_server.processes.blas import without_blas_threads
 
     keep_few_arenas()
+    with without_blas_threads():
+        from pasarela_server.frontends.front import run
+    from pasarela_server.frontends.settings import VARIABLE, FrontSettings
+    from pasarela_server.observability.logging import LogSettings, configure_logging, log_uncaught
+
     try:
         settings = FrontSettings.from_text(os.environ.pop(VARIABLE, ""))
     except ValueError:

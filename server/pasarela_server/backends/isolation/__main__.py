@@ -14,12 +14,15 @@ def main() -> NoReturn:
     # anything is imported, which takes a while.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
-    from pasarela_server.backends.isolation.host import host
-    from pasarela_server.backends.isolation.settings import VARIABLE, ProcessSettings
-    from pasarela_server.observability.logging import DEFAULT_SETTINGS, LogSettings, configure_logging
     from pasarela_server.processes.allocator import keep_few_arenas
+    from pasarela_server.processes.blas import without_blas_threads
 
     keep_few_arenas()
+    with without_blas_threads():
+        from pasarela_server.backends.isolation.host import host
+    from pasarela_server.backends.isolation.settings import VARIABLE, ProcessSettings
+    from pasarela_server.observability.logging import DEFAULT_SETTINGS, LogSettings, configure_logging
+
     try:
         settings = ProcessSettings.from_text(os.environ.pop(VARIABLE, ""))
     except ValueError:
