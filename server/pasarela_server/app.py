@@ -28,9 +28,9 @@ from pasarela_server.frontends.desk import Desks
 from pasarela_server.frontends.sizing import has_gpu, image_threads, suggested_count
 from pasarela_server.frontends.supervise import FrontOptions, Fronts, FrontsUnavailable
 from pasarela_server.loading import LoadingModels
+from pasarela_server.observability.exposition import CONTENT_TYPE, Exposition, Now
 from pasarela_server.observability.http import MetricsServer, Page, text_page
 from pasarela_server.observability.logging import LogControl, LogSettings, apply_log_settings, log_settings
-from pasarela_server.observability.metrics import CONTENT_TYPE, Now
 from pasarela_server.observability.otlp import TracingUnavailable, export_spans
 from pasarela_server.observability.request_log import RequestLog
 from pasarela_server.observability.startup import ModelLine, StartupReport, next_command
@@ -132,7 +132,8 @@ async def _serve(config: ServerConfig, loading: LoadingModels) -> None:
         config.grpc_max_message_bytes,
         protection if fronts is None else None,
     )
-    pages = _metrics_pages(config, lambda: metrics.exposition(_now(models, ready=ready())), ready)
+    exposition = Exposition(metrics)
+    pages = _metrics_pages(config, lambda: exposition.text(_now(models, ready=ready())), ready)
     if fronts is None:
         grpc_port = listen(server, config.grpc_address, config.grpc_port, protection.credentials())
     else:

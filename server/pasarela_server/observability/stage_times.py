@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
-from prometheus_client.core import HistogramMetricFamily
-from prometheus_client.utils import floatToGoString
 
 from pasarela_server.request import Timings
 
@@ -46,7 +44,8 @@ _taken = itemgetter(
     *(Timings._fields.index(f"{stage}_ns") for stage in STAGES[1:]), Timings._fields.index("batch_size")
 )
 
-_Counts = npt.NDArray[np.int64]
+Counts = npt.NDArray[np.int64]
+"""By bucket; the last holds what is above all bounds."""
 
 
 class StageTimes:
@@ -55,9 +54,9 @@ class StageTimes:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._fresh: deque[tuple[int, Timings]] = deque()
-        self._times: _Counts = np.zeros((len(STAGES), len(BOUNDS_S) + 1), np.int64)
-        self._sums_ns: _Counts = np.zeros(len(STAGES), np.int64)
-        self._rows: _Counts = np.zeros(len(ROWS) + 1, np.int64)
+        self._times: Counts = np.zeros((len(STAGES), len(BOUNDS_S) + 1), np.int64)
+        self._sums_ns: Counts = np.zeros(len(STAGES), np.int64)
+        self._rows: Counts = np.zeros(len(ROWS) + 1, np.int64)
         self._sum_rows = 0
 
     @property
@@ -77,7 +76,7 @@ class StageTimes:
             with self._lock:
                 self._sort()
 
-    def stages(self) -> Iterable[tuple[str, _Counts, float]]:
+    def stages(self) -> Iterable[tuple[str, Counts, float]]:
         """Each stage that was passed: its name, how many requests each bucket holds, and the sum in seconds."""
         with self._lock:
             self._sort()
@@ -86,7 +85,7 @@ class StageTimes:
             if counts.any():
                 yield stage, counts, float(sum_ns) / 1e9
 
-    def rows(self) -> tuple[_Counts, int]:
+    def rows(self) -> tuple[Counts, int]:
         """How many requests travelled in batches of the rows of each bucket, and the sum of those rows."""
         with self._lock:
             self._sort()
@@ -104,19 +103,3 @@ class StageTimes:
         self._sums_ns += times_ns.sum(axis=0)
         self._rows += np.bincount(np.searchsorted(ROWS, rows[rows > 0]), minlength=self._rows.size)
         self._sum_rows += int(rows.sum())
-
-
-def add_histogram(
-    family: HistogramMetricFamily, labels: Sequence[str], bounds: Sequence[float], counts: _Counts, total: float
-) -> None:
-    """Adds a histogram to a metric, as Prometheus wants it: each bucket holds those before it.
-
-    Args:
-        family: The metric.
-        labels: Values of its labels.
-        bounds: Upper bounds of the buckets, but for the last.
-        counts: What each bucket holds.
-        total: The sum of the values that were counted.
-    """
-    names = [*map(floatToGoString, bounds), "+Inf"]
-    family.add_metric(labels, list(zip(names, np.cumsum(counts).tolist(), strict=True)), total)

@@ -14,7 +14,9 @@ from loadtest.report.samples import (
     read_samples,
 )
 from loadtest.report.server_side import on_run_clock, server_side
-from pasarela_server.observability.metrics import Metrics, Now
+from pasarela_server.observability.exposition import Exposition as Page
+from pasarela_server.observability.exposition import Now
+from pasarela_server.observability.metrics import Metrics
 from pasarela_server.request import Timings
 from pasarela_server.scheduling.execution import Execution
 from tests.example_run import STARTED_AT
@@ -28,7 +30,7 @@ def exposition() -> str:
         outcome.timings = Timings(queue_ns=2_000_000, infer_ns=30_000_000, batch_size=2)
     with pytest.raises(ZeroDivisionError), metrics.request("garments", 1):
         raise ZeroDivisionError
-    return metrics.exposition(Now(pending=[("garments", 1, 3)])).decode()
+    return Page(metrics).text(Now(pending=[("garments", 1, 3)])).decode()
 
 
 def test_the_servers_own_text_is_understood() -> None:
@@ -166,5 +168,5 @@ def test_a_server_that_was_not_looked_at_has_no_side() -> None:
 def test_executions_of_the_server_are_understood() -> None:
     metrics = Metrics()
     metrics.executed("raw", 1, Execution(4, 1_000, 2_000, 1_000, "full"))
-    counts = read_exposition(metrics.exposition().decode()).models["raw/1"]
+    counts = read_exposition(Page(metrics).text().decode()).models["raw/1"]
     assert (counts.rows, counts.batches, counts.closed) == (4, 1, {"full": 1})

@@ -39,7 +39,7 @@ def test_the_framework_that_is_imported_first(tmp_path: Path, files: dict[str, s
 
 
 def test_what_loads_models_waits_for_nothing_else() -> None:
-    later = ("grpc", "PIL", "torch", "onnxruntime", "openvino")
+    later = ("grpc", "PIL", "prometheus_client", "torch", "onnxruntime", "openvino")
     code = f"import sys, pasarela_server.loading; print([name for name in {later} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

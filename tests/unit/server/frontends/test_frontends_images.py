@@ -22,6 +22,7 @@ from pasarela_server.frontends.back import Back
 from pasarela_server.frontends.desk import Desks
 from pasarela_server.frontends.images import FrontImageService
 from pasarela_server.frontends.link import Frames, Streams, encode
+from pasarela_server.observability.exposition import Exposition
 from pasarela_server.observability.metrics import Metrics
 from pasarela_server.observability.record import Caller
 from pasarela_server.processes.framing import BrokenLink
@@ -187,7 +188,7 @@ async def test_what_was_found_is_counted_by_the_back(looped):
         answered(future, output(1, score=score))
         await asking
     await looped.settle()
-    text = looped.metrics.exposition().decode()
+    text = Exposition(looped.metrics).text().decode()
     assert 'pasarela_detections{class="shirt",model="m",version="3"} 2.0' in text
     assert 'pasarela_detection_confidence_bucket{le="0.65",model="m",version="3"} 1.0' in text
 
@@ -212,9 +213,9 @@ async def test_the_streams_of_a_front_that_has_gone_are_no_longer_open(looped):
     for difference in (1, 1, -1):
         looped.desk.received(Streams(difference, "s/Stream"))
     open_ones = 'pasarela_open_streams{method="s/Stream"} '
-    assert f"{open_ones}1.0" in looped.metrics.exposition().decode()
+    assert f"{open_ones}1.0" in Exposition(looped.metrics).text().decode()
     looped.desk.lost()
-    assert f"{open_ones}0.0" in looped.metrics.exposition().decode()
+    assert f"{open_ones}0.0" in Exposition(looped.metrics).text().decode()
 
 
 @pytest.mark.parametrize(

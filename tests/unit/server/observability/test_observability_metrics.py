@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from pasarela_server.errors import BackendFailure, DeadlineExpired, InvalidRequest, QueueFull, RequestCancelled
-from pasarela_server.observability.metrics import Metrics, Now, failure_reason
+from pasarela_server.observability.exposition import Exposition, Now
+from pasarela_server.observability.metrics import Metrics, failure_reason
 from pasarela_server.observability.record import RequestRecord
 from pasarela_server.request import Found, Timings
 from pasarela_server.scheduling.execution import Execution
@@ -23,7 +24,7 @@ class Clock:
 
 
 def samples(metrics):
-    lines = [line for line in metrics.exposition().decode().splitlines() if not line.startswith("#")]
+    lines = [line for line in Exposition(metrics).text().decode().splitlines() if not line.startswith("#")]
     return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
 
 
@@ -182,13 +183,15 @@ def test_listeners_are_told_of_every_request_that_has_ended():
 def test_queues_and_load_times_are_shown():
     metrics = Metrics()
     metrics.loaded("m", 1, 2.5, {"val": 0.5, "test": 0.25})
-    text = metrics.exposition(Now(pending=[("m", 1, 7), ("n", 2, 0)])).decode()
+    text = Exposition(metrics).text(Now(pending=[("m", 1, 7), ("n", 2, 0)])).decode()
     assert 'nv_model_load_duration_secs{model="m",version="1"} 2.5' in text
     assert 'pasarela_model_map{model="m",split="val",version="1"} 0.5' in text
     assert 'pasarela_model_map{model="m",split="test",version="1"} 0.25' in text
     assert 'nv_inference_pending_request_count{model="m",version="1"} 7.0' in text
     assert 'nv_inference_pending_request_count{model="n",version="2"} 0.0' in text
-    assert "nv_inference_pending_request_count{" not in metrics.exposition().decode(), "an unloaded model has no queue"
+    assert "nv_inference_pending_request_count{" not in Exposition(metrics).text().decode(), (
+        "an unloaded model has no queue"
+    )
 
 
 def test_a_version_that_is_forgotten_leaves_nothing():
@@ -211,7 +214,7 @@ def test_counters_keep_tritons_names_and_are_counters():
     metrics = Metrics()
     with metrics.request("m", 1):
         pass
-    lines = metrics.exposition().decode().splitlines()
+    lines = Exposition(metrics).text().decode().splitlines()
     types = dict(line.split()[2:] for line in lines if line.startswith("# TYPE"))
     assert types["nv_inference_count"] == "counter"
     assert types["nv_inference_request_duration_us"] == "counter"
@@ -222,12 +225,12 @@ def test_counters_keep_tritons_names_and_are_counters():
 
 def test_when_the_certificate_expires_is_asked_at_every_scrape():
     metrics = Metrics()
-    assert b"certificate" not in metrics.exposition(), "there is none without TLS"
+    assert b"certificate" not in Exposition(metrics).text(), "there is none without TLS"
     expires_s = 1.8e9
     metrics.certificate(lambda: expires_s)
-    assert b"\npasarela_certificate_expires_timestamp_seconds 1.8e+09\n" in metrics.exposition()
+    assert b"\npasarela_certificate_expires_timestamp_seconds 1.8e+09\n" in Exposition(metrics).text()
     expires_s = 1.9e9
-    assert b"\npasarela_certificate_expires_timestamp_seconds 1.9e+09\n" in metrics.exposition()
+    assert b"\npasarela_certificate_expires_timestamp_seconds 1.9e+09\n" in Exposition(metrics).text()
 
 
 def test_what_is_found_is_counted_by_class_and_by_confidence():
@@ -245,7 +248,7 @@ def test_what_is_found_is_counted_by_class_and_by_confidence():
     assert found['pasarela_detection_confidence_bucket{le="0.3",model="m",version="1"}'] == 1
     assert found['pasarela_detection_confidence_count{model="m",version="1"}'] == 2
     assert found['pasarela_detection_confidence_sum{model="m",version="1"}'] == pytest.approx(1.2)
-    assert b"# TYPE pasarela_detections counter" in metrics.exposition()
+    assert b"# TYPE pasarela_detections counter" in Exposition(metrics).text()
 
 
 def test_a_model_that_detects_nothing_has_no_confidence():
@@ -261,7 +264,7 @@ def test_how_the_server_is_now():
     metrics.stream_changed("s/Stream", 1)
     metrics.stream_changed("s/Stream", 1)
     metrics.stream_changed("s/Stream", -1)
-    text = metrics.exposition(Now(ready=True, versions=[("m", 1, True), ("m", 2, False)])).decode()
+    text = Exposition(metrics).text(Now(ready=True, versions=[("m", 1, True), ("m", 2, False)])).decode()
     for line in (
         "pasarela_ready 1.0",
         'pasarela_model_ready{model="m",version="1"} 1.0',
@@ -270,7 +273,7 @@ def test_how_the_server_is_now():
         'pasarela_open_streams{method="s/Stream"} 1.0',
     ):
         assert f"\n{line}\n" in text
-    later = metrics.exposition(Now(ready=False, versions=[("m", 1, True)])).decode()
+    later = Exposition(metrics).text(Now(ready=False, versions=[("m", 1, True)])).decode()
     assert "\npasarela_ready 0.0\n" in later
     assert 'pasarela_model_ready{model="m",version="2"}' not in later, "it is unloaded"
 

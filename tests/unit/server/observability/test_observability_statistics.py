@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pasarela_server.errors import QueueFull
+from pasarela_server.observability.exposition import Exposition
 from pasarela_server.observability.metrics import Metrics
 from pasarela_server.observability.record import RequestRecord
 from pasarela_server.observability.statistics import BatchStatistics, Duration, Statistics, VersionStatistics
@@ -191,7 +192,7 @@ def test_the_metrics_show_the_executions_that_were_reported():
     metrics.executed("m", 1, Execution(1))
     metrics.executed("m", 1, Execution(1))
     metrics.executed("m", 1, Execution(2))
-    assert 'nv_inference_exec_count{model="m",version="1"} 3.0' in metrics.exposition().decode()
+    assert 'nv_inference_exec_count{model="m",version="1"} 3.0' in Exposition(metrics).text().decode()
     assert metrics.statistics.of("m", 1).success.count == 2
 
 

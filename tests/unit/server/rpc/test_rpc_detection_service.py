@@ -9,6 +9,7 @@ import pytest
 
 from pasarela_proto import detection_pb2 as pb
 from pasarela_server.errors import InvalidRequest
+from pasarela_server.observability.exposition import Exposition
 from pasarela_server.repository.result import DetectOverrides
 
 
@@ -55,7 +56,7 @@ async def test_one_image(served):
     assert served.servable.images == [b"jpeg"]
     assert served.servable.overrides == [DetectOverrides(confidence=0.0, class_names=("skirt",), class_ids=(0,))]
     assert served.models.handles == 0
-    assert 'nv_inference_request_success{model="m",version="3"} 1.0' in served.metrics.exposition().decode()
+    assert 'nv_inference_request_success{model="m",version="3"} 1.0' in Exposition(served.metrics).text().decode()
 
 
 async def test_the_calls_deadline_reaches_the_detector(served):

@@ -9,6 +9,7 @@ import pytest
 
 from pasarela_proto import inference_pb2 as pb
 from pasarela_server.errors import BackendFailure, DeadlineExpired, ModelUnavailable, QueueFull, ServerStopping
+from pasarela_server.observability.exposition import Exposition
 
 
 def request(**changes):
@@ -32,7 +33,7 @@ async def test_infer_echoes_id_and_actual_version(served):
     assert (response.model_name, response.model_version, response.id) == ("m", "3", "r7")
     assert response.raw_output_contents[0] == np.float32([1, 2, 3, 4]).tobytes()
     assert served.models.handles == 0
-    text = served.metrics.exposition().decode()
+    text = Exposition(served.metrics).text().decode()
     assert 'nv_inference_request_success{model="m",version="3"} 1.0' in text
     assert 'nv_inference_count{model="m",version="3"} 2.0' in text
     assert 'nv_inference_exec_count{model="m",version="3"} 1.0' in text, "one execution, shared with others"
@@ -59,7 +60,7 @@ async def test_errors_of_a_servable_become_statuses(served, error, code, reason)
     assert (failure.code().name, failure.details()) == (code, str(error))
     assert served.models.handles == 0
     counted = f'nv_inference_request_failure{{model="m",reason="{reason}",version="3"}} 1.0'
-    assert counted in served.metrics.exposition().decode()
+    assert counted in Exposition(served.metrics).text().decode()
 
 
 async def test_a_fault_of_the_server_is_logged_and_not_told(served, caplog):
@@ -112,7 +113,7 @@ async def test_a_client_that_leaves_cancels_its_request(served):
 
     assert await waiting is grpc.StatusCode.CANCELLED
     assert served.models.handles == 0
-    assert 'reason="CANCELED",version="3"} 1.0' in served.metrics.exposition().decode()
+    assert 'reason="CANCELED",version="3"} 1.0' in Exposition(served.metrics).text().decode()
 
 
 @pytest.mark.parametrize(
