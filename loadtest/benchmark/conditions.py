@@ -18,7 +18,7 @@ from loadtest.benchmark.perf_analyzer import find_perf_analyzer
 from pasarela_server.config.cores import available_cores
 
 _PACKAGES = (
-    "openvino", "onnxruntime", "torch", "grpcio", "protobuf", "numpy", "opencv-python-headless", "simplejpeg",
+    "openvino", "onnxruntime", "torch", "grpcio", "protobuf", "numpy", "opencv-python-headless", "simplejpeg", "uvloop",
 )  # fmt: skip
 _LOOK_S = 1.0
 _INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "bf16")

@@ -34,6 +34,7 @@ from pasarela_server.observability.logging import LogControl, LogSettings, apply
 from pasarela_server.observability.otlp import TracingUnavailable, export_spans
 from pasarela_server.observability.request_log import RequestLog
 from pasarela_server.observability.startup import ModelLine, StartupReport, next_command
+from pasarela_server.processes import event_loop
 from pasarela_server.repository.control import ControlMode
 from pasarela_server.repository.manager import ModelManager
 from pasarela_server.repository.poll import Poller
@@ -74,7 +75,7 @@ def run(config: ServerConfig, loading: LoadingModels) -> int:
         0 after an orderly stop; 1, with one line on stderr, if the server could not start.
     """
     try:
-        asyncio.run(_serve(config, loading))
+        event_loop.run(_serve(config, loading))
         code = 0
     except (InvalidModel, PortUnavailable, FrontsUnavailable, UnusableFile, TracingUnavailable) as error:
         sys.stderr.write(f"pasarela-server: error: {error}\n")

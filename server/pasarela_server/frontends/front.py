@@ -24,6 +24,7 @@ from pasarela_server.frontends.link import CannotListen, Idle, LogChanged, Messa
 from pasarela_server.frontends.passthrough import PassThrough
 from pasarela_server.frontends.settings import FrontSettings
 from pasarela_server.observability.logging import LogSettings, apply_log_settings
+from pasarela_server.processes import event_loop
 from pasarela_server.processes.memory import SharedMemory
 from pasarela_server.rpc.address import PortUnavailable
 from pasarela_server.rpc.callers import read_caller, untraced
@@ -53,7 +54,7 @@ def run(settings: FrontSettings) -> int:
         0 after an orderly end, 1 if the port could not be had or the back has gone.
     """
     cv2.setNumThreads(1)  # images are spread over the pool's threads already
-    return asyncio.run(_Front(settings).serve())
+    return event_loop.run(_Front(settings).serve())
 
 
 class _Front:
