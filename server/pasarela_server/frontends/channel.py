@@ -7,6 +7,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable
+from typing import cast
 
 from typing_extensions import override
 
@@ -70,8 +71,7 @@ class Channel(asyncio.Protocol):
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # those of uvloop are, and inherit nothing
 
     @override
     def data_received(self, data: bytes) -> None:
