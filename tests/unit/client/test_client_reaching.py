@@ -290,7 +290,8 @@ def test_all_tries_share_one_deadline_and_the_server_is_told_what_remains(either
     server = start()
     server.service.answer = lambda request, context: context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "full")
     slow = Connection(retry=Retry(retries=50, first_s=0.1, longest_s=0.1, budget=100))
-    with either_client(server.url, connection=slow) as detector, pytest.raises(QueueFull):
+    # The last try may begin so late that the time is over before the refusal is there.
+    with either_client(server.url, connection=slow) as detector, pytest.raises((QueueFull, DeadlineExpired)):
         detector.detect(b"jpeg", timeout_s=0.5)
     assert 2 <= server.service.asked <= 11
     assert all(before > after for before, after in pairwise(server.service.remaining_s))
