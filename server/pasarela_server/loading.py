@@ -21,7 +21,6 @@ from pasarela_server.backends.isolation.process_log import ProcessLog
 from pasarela_server.backends.loaders import loaders
 from pasarela_server.config.server import ServerConfig
 from pasarela_server.config.tracing import plan_tracing
-from pasarela_server.errors import BackendMissing
 from pasarela_server.observability.logging import log_settings
 from pasarela_server.observability.metrics import Metrics
 from pasarela_server.observability.statistics import Statistics
@@ -90,10 +89,9 @@ class LoadingModels:
         # What comes next, on the caller's thread, keeps the interpreter busy. The first model would have to take turns
         # with it until its framework is imported, and needs the interpreter no more after that.
         if config.isolation == IsolationMode.NONE.value:
-            first = first_loader([each for each in models if not explicit or each.name in config.load_model], loaders())
-            if first is not None:
-                with contextlib.suppress(BackendMissing):  # the model that needs it says so
-                    first.prepare()
+            prepare(
+                first_loader([each for each in models if not explicit or each.name in config.load_model], loaders())
+            )
         threading.Thread(target=self._load, name="load", daemon=True).start()
 
     def close(self, timeout_s: float) -> None:
@@ -154,6 +152,13 @@ def first_loader(models: Iterable[ModelOnDisk], known: Mapping[str, BackendLoade
             if found is not None:
                 return found
     return None
+
+
+def prepare(loader: PreparedLoader | None) -> None:
+    """Imports a framework, if it can be: what is wrong with it is said by the models that need it."""
+    if loader is not None:
+        with contextlib.suppress(Exception):  # not only ImportError: libraries that are missing raise what they like
+            loader.prepare()
 
 
 def _resolve(loaded: asyncio.Future[None], error: Exception | None) -> None:

@@ -6,12 +6,15 @@ import gc
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from pasarela_server.app import _freeze_memory
 from pasarela_server.backends.loaders import loaders
-from pasarela_server.loading import first_loader
+from pasarela_server.backends.openvino import OpenVinoLoader
+from pasarela_server.errors import BackendMissing
+from pasarela_server.loading import first_loader, prepare
 from pasarela_server.repository.scan import scan
 
 
@@ -36,6 +39,21 @@ def test_the_framework_that_is_imported_first(tmp_path: Path, files: dict[str, s
     first = first_loader(scan(tmp_path, allow_empty=True), loaders())
 
     assert (None if first is None else first.name) == expected
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        BackendMissing("not installed"),  # reason: the usual way
+        OSError("libcudart.so.12: cannot open shared object file"),  # reason: PyTorch's libraries do not fit
+        RuntimeError("numpy is too old"),  # reason: some frameworks look at others while they are imported
+    ],
+)
+def test_a_framework_that_cannot_be_imported_ends_no_start(error: Exception) -> None:
+    loader = mock.create_autospec(OpenVinoLoader, instance=True)
+    loader.prepare.side_effect = error
+    prepare(loader)
+    loader.prepare.assert_called_once_with()
 
 
 def test_what_loads_models_waits_for_nothing_else() -> None:
