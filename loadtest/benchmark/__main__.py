@@ -70,12 +70,13 @@ def publish(found: Results, output: Path) -> int:
         found = {name: entry for name, entry in found.items() if name not in few}
         if not found:
             return 0
-    results = read_results(output / RESULTS) | found
+    write_results(output / RESULTS, read_results(output / RESULTS) | found)
+    # As the file has them, rounded: the page shows what the file says, to the last digit.
+    results = read_results(output / RESULTS)
     picture = None
     if "jpeg" in results:
         draw(results["jpeg"].figures, output / PICTURE)
         picture = PICTURE
-    write_results(output / RESULTS, results)
     update_page(output / PAGE, measured_section(results, picture))
     print(f"written: {output / PAGE}, {output / RESULTS}")
     return 0
