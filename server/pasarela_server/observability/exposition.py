@@ -91,7 +91,6 @@ class Exposition:
         for collector in (_Requests(self._metrics, now), *self._surroundings):
             registry.register(collector)
         text = generate_latest(registry).decode()
-        text = re.sub(r"^(# \w+ )?\w+_created[ {].*\n", "", text, flags=re.MULTILINE)
         names = "|".join(_COUNTERS)
         return re.sub(rf"^(# TYPE (?:{names})) gauge$", r"\1 counter", text, flags=re.MULTILINE).encode()
 

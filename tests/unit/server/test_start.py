@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,9 @@ import pytest
 from pasarela_server.app import _freeze_memory
 from pasarela_server.backends.loaders import loaders
 from pasarela_server.backends.openvino import OpenVinoLoader
+from pasarela_server.config.command_line import parse_command_line
 from pasarela_server.errors import BackendMissing
-from pasarela_server.loading import first_loader, prepare
+from pasarela_server.loading import LoadingModels, first_loader, prepare
 from pasarela_server.repository.scan import scan
 
 
@@ -54,6 +56,45 @@ def test_a_framework_that_cannot_be_imported_ends_no_start(error: Exception) -> 
     loader.prepare.side_effect = error
     prepare(loader)
     loader.prepare.assert_called_once_with()
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        pytest.param((), "onnxruntime", id="the first of all models"),
+        pytest.param(
+            ("--model-control-mode", "explicit", "--load-model", "b"), "openvino", id="of those that are named"
+        ),
+        pytest.param(("--model-control-mode", "explicit"), None, id="none is named"),
+        pytest.param(("--isolation", "process"), "nobody asked", id="in processes of their own they need nothing here"),
+    ],
+)
+def test_a_start_imports_it_before_anything_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...], expected: str | None
+) -> None:
+    for file in ("a/1/model.onnx", "b/1/model.xml"):
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).touch()
+    events: list[str | None] = []
+    monkeypatch.setattr("pasarela_server.loading.prepare", lambda loader: events.append(loader and loader.name))
+    monkeypatch.setattr("pasarela_server.loading.threading.Thread.start", lambda _: events.append("loads"))
+
+    LoadingModels(parse_command_line(["--model-repository", str(tmp_path), *flags], {})).start()
+
+    assert events == (["loads"] if expected == "nobody asked" else [expected, "loads"])
+
+
+def test_until_then_there_are_no_threads_and_no_collector(tmp_path: Path) -> None:
+    code = (
+        "import gc, os, sys; from pasarela_server.__main__ import main; ended = main(sys.argv[1:]);"
+        "print(ended, 'numpy' in sys.modules, len(os.listdir('/proc/self/task')), gc.isenabled())"
+    )
+    flags = ["--model-repository", str(tmp_path / "absent"), "--grpc-address", "127.0.0.1", "--grpc-port", "0"]
+    command = [sys.executable, "-c", code, *flags, "--metrics-port", "0"]
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.split() == ["1", "True", "1", "False"]
+    assert "does not exist" in done.stderr
 
 
 def test_what_loads_models_waits_for_nothing_else() -> None:
