@@ -27,7 +27,7 @@ exit codes:
   1  more requests failed than the objectives allow, none was made, or the run could not be kept
   2  wrong usage, or a scenario that says something wrong
   3  no server
-  4  requests were answered, but another objective was missed: too slow, too few, too late
+  4  requests were answered, but another objective was missed: too slow, too few, too late, no rate found
   130  Ctrl-C
 """
 

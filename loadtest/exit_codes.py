@@ -15,7 +15,7 @@ USAGE: Final = 2
 NO_SERVER: Final = 3
 """No server: it did not start, or nobody answers."""
 MISSED: Final = 4
-"""Requests were answered, but another objective was missed: too slow, too few, too late."""
+"""Requests were answered, but another objective was missed: too slow, too few, too late, or no rate was found."""
 STOPPED: Final = 130
 """Ctrl-C."""
 

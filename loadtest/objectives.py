@@ -15,6 +15,9 @@ from loadtest.scenario.read import parse_scenario
 
 NOT_MEASURED: Final = "–"
 _PERCENTILES: Final = {"p50_ms": 0.5, "p90_ms": 0.9, "p95_ms": 0.95, "p99_ms": 0.99, "p999_ms": 0.999, "max_ms": 1.0}
+_SOUGHT: Final = {"find-rate": "rate", "knee": "knee"}
+"""By kind of load: the finding that it is run for."""
+_ANY: Final = "> 0"
 _UNANSWERED: Final = frozenset({"refused", "failed", "lost"})
 
 
@@ -63,7 +66,10 @@ def is_unanswered(record: RequestRecord) -> bool:
 
 
 def judge(objectives: Objectives, facts: RunFacts, results: Counted) -> tuple[ObjectiveResult, ...]:
-    """Each objective that is set, with what was measured; one by which nothing was measured is not met."""
+    """Each objective that is set, with what was measured; one by which nothing was measured is not met.
+
+    That a search finds anything is an objective that need not be set: it is told where it was missed.
+    """
     judged: list[ObjectiveResult] = []
     for name in (entry.name for entry in fields(objectives)):
         bound = getattr(objectives, name)
@@ -72,6 +78,10 @@ def judge(objectives: Objectives, facts: RunFacts, results: Counted) -> tuple[Ob
         got = _measure(name, facts, results)
         shown = NOT_MEASURED if got is None else bound.show(got)
         judged.append(ObjectiveResult(name, str(bound), shown, met=got is not None and bound.holds(got)))
+    sought = _SOUGHT.get(facts.scenario["load"]["kind"])
+    nothing = any(finding.name == sought and finding.value is None for finding in facts.findings)
+    if sought is not None and nothing and getattr(objectives, sought) is None:
+        judged.append(ObjectiveResult(sought, _ANY, NOT_MEASURED, met=False))
     return tuple(judged)
 
 

@@ -170,11 +170,15 @@ class Search:
         return saturation, knee, Finding("ratio", found.rate / busy, "", explanation=said)
 
     def results(self, placed: Sequence[PlacedStep]) -> Collection[int]:
-        """The tries at the rate that was found: the others are how the search went. All of a search without an end."""
+        """The tries at the rate that was found: the others are how the search went. All of a search without an end.
+
+        Where no rate held, the tries at the lowest one: they say how far the server was from it.
+        """
         counting = [one for one in placed if one.step.counts]
-        if self._found is None:
+        found = self._found
+        if found is None:
             return [one.index for one in counting]
-        rate = self._found.rate
+        rate = found.high if found.rate is None else found.rate
         return [one.index for one in counting if rate is not None and one.step.rate_from == rate]
 
     def _settings(self, placed: Sequence[PlacedStep], measured: Measured) -> SearchSettings:

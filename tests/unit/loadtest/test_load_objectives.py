@@ -164,3 +164,41 @@ def test_the_exit_code_tells_broken_from_slow(missed: tuple[str, ...], cut_short
         ObjectiveResult(name, "<= 1", "2", met=name not in missed) for name in ("p99_ms", "late_frames", "failed")
     )
     assert exit_code(replace(FACTS, objectives=objectives, cut_short=cut_short)) == code
+
+
+SEARCHES = {"rate": {"kind": "find-rate", "limit_ms": 9}, "knee": {"kind": "knee"}}
+
+
+@pytest.mark.parametrize(
+    ("value", "objectives", "records", "missed", "code"),
+    [
+        pytest.param(25.0, {}, HUNDRED, [], 0, id="what was looked for is there"),
+        pytest.param(None, {}, HUNDRED, ["> 0"], 4, id="no rate, though every request was answered"),
+        pytest.param(None, {"failed": "1%"}, [*HUNDRED, request(0, "failed")], ["> 0"], 4, id="as few failed as may"),
+        pytest.param(None, {}, LOST, ["<= 0%", "> 0"], 1, id="even the lowest rate is not answered"),
+        pytest.param(None, {}, [], ["<= 0%", "> 0"], 1, id="none was made"),
+    ],
+)
+@pytest.mark.parametrize("name", SEARCHES)
+def test_a_search_is_to_find_something(
+    name: str, value: float | None, objectives: dict[str, Any], records: list[RequestRecord], missed: list[str], code: int,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    scenario = {**SCENARIO, "load": SEARCHES[name], "objectives": objectives}
+    left(tmp_path, replace(FACTS, scenario=scenario, findings=(Finding(name, value, "/s"),)), records)
+    facts = RunFacts.read(tmp_path)
+    assert [one.wanted for one in facts.objectives if not one.met] == missed
+    assert exit_code(facts) == code
+
+
+def test_an_objective_that_is_set_is_told_once() -> None:
+    facts = replace(FACTS, scenario={**SCENARIO, "load": SEARCHES["knee"]}, findings=(Finding("knee", None, "/s"),))
+    assert result("knee", 20, HUNDRED, facts) == ObjectiveResult("knee", ">= 20", "–", met=False)
+    objectives = parse_scenario({**facts.scenario, "objectives": {"knee": 20}}, "s").objectives
+    assert [one.name for one in judge(objectives, facts, counted(facts, HUNDRED))] == ["failed", "knee"]
+
+
+def test_steps_that_do_not_show_the_knee_are_no_search_that_failed() -> None:
+    facts = replace(FACTS, findings=(Finding("knee", None, "/s", high=10),))
+    assert result("failed", 0, HUNDRED, facts).met
+    assert len(judge(parse_scenario(SCENARIO, "s").objectives, facts, counted(facts, HUNDRED))) == 1

@@ -110,7 +110,10 @@ def test_a_server_that_answers_nobody_has_no_rate() -> None:
     (rate,) = programme.findings(placed, measured)
     assert rate.value is None
     assert "even the lowest rate" in rate.explanation
-    assert programme.results(placed) == []
+    results = programme.results(placed)
+    assert results, "how far it is from the limit"
+    assert {placed[index].step.rate_from for index in results} == {rate.high}
+    assert rate.high == min(one.step.rate_from for one in placed if one.step.rate_from)
 
 
 def test_the_lowest_rate_is_not_tried_for_ever() -> None:
