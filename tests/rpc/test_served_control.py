@@ -11,6 +11,7 @@ import pytest
 from pasarela_client.__main__ import main
 from pasarela_client.control import AsyncServer, Server
 from pasarela_client.errors import InvalidRequest, LoadFailed, ModelNotFound, ModelUnavailable
+from pasarela_client.top.asking import Watched
 from pasarela_proto import inference_pb2 as pb
 from pasarela_proto import inference_pb2_grpc
 from tests.tiny_models import write_detector, write_onnx
@@ -98,6 +99,16 @@ def test_the_same_without_threads(explicit):
     described, ready = asyncio.run(run())
     assert described.labels == {"stable": 1}
     assert not ready
+
+
+def test_top_sees_how_many_instances_there_are_after_a_reload(server):
+    """A reload leaves the version ready all the time, and may begin with the same counts: none."""
+    watched = Watched(server, "")
+    seen = []
+    for count in (1, 3, 2):
+        server.load("adder", config={"instance_group": [{"count": count}]})
+        seen.append(watched.look().instances["adder", "2"])
+    assert seen == [1, 3, 2]
 
 
 def test_a_configuration_of_our_own_holds_until_the_next_load(server, tmp_path):

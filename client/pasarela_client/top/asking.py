@@ -27,6 +27,8 @@ from pasarela_client.top.reading import Lost, Reading
 METRICS_PORT: Final = 8002
 _MOST_BYTES: Final = 64 << 20
 _LONGEST_SCRAPE_S: Final = 3.0
+_ASKED_AGAIN: Final = 8
+"""Of the versions that are known, so many are asked for at a look: a reload may have changed them."""
 _GONE: Final = (ServerUnreachable, DeadlineExpired, ModelUnavailable)
 """What a server that is stopping, starting or overwhelmed answers, if anything."""
 
@@ -68,6 +70,7 @@ class Watched:
         self._metrics_url = metrics_url
         self._name = ""
         self._instances: dict[tuple[str, str], int] = {}
+        """Of each version that is ready; that which was asked for longest ago comes first."""
 
     def look(self) -> Reading | Lost:
         """One look.
@@ -108,14 +111,16 @@ class Watched:
     def _ask_instances(self, states: tuple[ModelState, ...]) -> dict[tuple[str, str], int]:
         ready = {(state.name, state.version) for state in states if state.ready}
         for key in self._instances.keys() - ready:
-            del self._instances[key]  # it may come back with another configuration
-        for key in sorted(ready - self._instances.keys()):
+            del self._instances[key]
+        known = list(self._instances)[:_ASKED_AGAIN]
+        for key in (*sorted(ready - self._instances.keys()), *known):
+            before = self._instances.pop(key, 0)
             try:
                 self._instances[key] = self._server.describe(*key).instance_count
             except (ServerUnreachable, DeadlineExpired, RequestCancelled):
                 raise
             except PasarelaError:
-                self._instances[key] = 0
+                self._instances[key] = before
         return dict(self._instances)
 
     def _scrape(self) -> tuple[Metrics | None, str]:

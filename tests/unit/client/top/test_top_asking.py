@@ -1,14 +1,19 @@
 """Where metrics are, and what is said if they are not."""
 
+import dataclasses
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from pasarela_client.errors import InvalidRequest
+from pasarela_client.errors import InvalidRequest, PasarelaError, ServerFailure, ServerUnreachable
+from pasarela_client.models import InstanceGroup, ModelDescription, ModelState
+from pasarela_client.statistics import Statistics
 from pasarela_client.sync.control import Server
 from pasarela_client.top.asking import Watched, check_metrics_url, default_metrics_url
+from pasarela_client.top.reading import Lost, Reading
 
 
 @pytest.mark.parametrize(
@@ -103,3 +108,65 @@ def test_nobody_at_the_metrics_address(unused_url: str) -> None:
         _, why_not = Watched(server, "http://a..b/metrics")._scrape()
         assert "names no host; --metrics-url says where" in why_not
         assert Watched(server, "")._scrape() == (None, "--metrics-url says where the server's metrics are")
+
+
+@dataclasses.dataclass
+class ManyModels:
+    """A server of many models, which counts how often it is asked for the configuration of each."""
+
+    count: int
+    instances: int = 1
+    error: PasarelaError | None = None
+    timeout_s: float | None = 1.0
+    asked: Counter[str] = dataclasses.field(default_factory=Counter)
+
+    def metadata(self) -> ModelState:
+        return ModelState("many", "1", "READY", "")
+
+    def models(self) -> list[ModelState]:
+        return [ModelState(f"m{number:02}", "1", "READY", "") for number in range(self.count)]
+
+    def statistics(self) -> Statistics:
+        return Statistics((), 0.0)
+
+    def describe(self, model: str, version: str) -> ModelDescription:
+        self.asked[model] += 1
+        if self.error is not None:
+            raise self.error
+        groups = (InstanceGroup(count=self.instances, device="CPU"),)
+        return ModelDescription(model, (version,), "p", (), (), {}, instances=groups)
+
+
+def counts(watched: Watched) -> Counter[int]:
+    """How many versions have so many instances."""
+    look = watched.look()
+    assert isinstance(look, Reading)
+    return Counter(look.instances.values())
+
+
+@pytest.mark.parametrize(("models", "looks"), [(3, 1), (8, 1), (20, 3)], ids=["few", "as many as a look asks", "many"])
+def test_instances_are_asked_for_again_a_few_at_a_look(models: int, looks: int) -> None:
+    server = ManyModels(models)
+    watched = Watched(server, "")  # type: ignore[arg-type]
+    assert counts(watched) == {1: models}
+    assert set(server.asked.values()) == {1}
+    server.instances, seen = 4, []
+    for _ in range(looks):
+        before = server.asked.total()
+        seen.append(counts(watched)[4])
+        assert server.asked.total() - before <= 8, "watching a server of many models costs it next to nothing"
+    assert seen[-1] == models
+
+
+def test_a_version_that_does_not_say_keeps_what_is_known() -> None:
+    server = ManyModels(2)
+    watched = Watched(server, "")  # type: ignore[arg-type]
+    assert counts(watched) == {1: 2}
+    server.error = ServerFailure("it is being replaced")
+    assert counts(watched) == {1: 2}
+    server.count = 3
+    assert counts(watched) == {1: 2, 0: 1}
+    server.error = ServerUnreachable("gone")
+    assert isinstance(watched.look(), Lost)
+    server.error = None
+    assert counts(watched) == {1: 3}
