@@ -143,14 +143,21 @@ class EchoInference(inference_pb2_grpc.GRPCInferenceServiceServicer):
     async def _describe(self, model: str) -> inference_pb2.ModelMetadataResponse:
         async with self._asking:  # who asks meanwhile waits, and is told the same
             if model not in self._described:
-                self._described[model] = usual(model) if self._like is None else await _asked(self._like, model)
+                self._described[model] = await describe(model, self._like)
         return self._described[model]
 
 
-async def _asked(server: str, model: str) -> inference_pb2.ModelMetadataResponse:
-    """What a server says of a model. One that wants TLS or a token does not tell: the usual has to do."""
+async def describe(model: str, like: str | None) -> inference_pb2.ModelMetadataResponse:
+    """What the echo server says of a model: what another server says of it, or the usual.
+
+    Args:
+        model: Its name.
+        like: host:port of the other server. One that wants TLS or a token does not tell: the usual has to do.
+    """
+    if like is None:
+        return usual(model)
     try:
-        async with grpc.aio.insecure_channel(server) as channel:
+        async with grpc.aio.insecure_channel(like) as channel:
             stub: Any = inference_pb2_grpc.GRPCInferenceServiceStub(channel)
             told: inference_pb2.ModelMetadataResponse = await stub.ModelMetadata(
                 inference_pb2.ModelMetadataRequest(name=model), timeout=10

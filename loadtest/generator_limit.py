@@ -7,6 +7,7 @@ was found on this machine with these versions holds for a week; it is kept in `r
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import hashlib
 import json
@@ -24,11 +25,13 @@ import psutil
 import yaml
 
 from loadtest.access import Access
+from loadtest.echo import describe as describe_model
 from loadtest.images import ROOT, NoImages, image_paths
 from loadtest.locust_processes import LocustRun, run_locust
 from loadtest.records import RunFacts, read_records
 from loadtest.report.generator import GeneratorLimit
 from loadtest.scenario import ScenarioError, load_scenario
+from loadtest.scenario.read import parse_scenario
 from loadtest.server_process import ServerDidNotStart, free_port, last_line, process_until_left, wait_until_ready
 
 KEPT: Final = ROOT / "runs" / "loadtest" / "generator-limits"
@@ -79,7 +82,7 @@ def generator_limit(
         LimitNotMeasured: The echo server or Locust did not run.
     """
     wanted = relentless(document)
-    folder = kept / _key(wanted, workers)
+    folder = kept / _key(wanted, workers, like)
     with contextlib.suppress(ValueError, OSError):
         known = GeneratorLimit.read(folder)
         if known is not None and time.time() - (folder / "generator.json").stat().st_mtime < _VALID_S:
@@ -125,7 +128,7 @@ def _measure(wanted: Mapping[str, Any], workers: int, like: str | None) -> Gener
     )
 
 
-def _key(wanted: Mapping[str, Any], workers: int) -> str:
+def _key(wanted: Mapping[str, Any], workers: int, like: str | None) -> str:
     """Differs where the limit may: by what is sent, who sends it, the machine and the versions."""
     images = [
         [path.name, path.stat().st_size]
@@ -134,8 +137,18 @@ def _key(wanted: Mapping[str, Any], workers: int) -> str:
     ]
     machine = [platform.node(), platform.machine(), platform.python_version(), psutil.cpu_count(), _cpu()]
     versions = {name: metadata.version(name) for name in _VERSIONS}
-    parts = json.dumps([wanted, workers, images, machine, versions], sort_keys=True, default=str)
+    models = [entry.model for entry in parse_scenario(wanted, "limit").requests if entry.user == "raw"]
+    tensors = asyncio.run(_tensors(models, like)) if models else []
+    parts = json.dumps([wanted, workers, images, tensors, machine, versions], sort_keys=True, default=str)
     return hashlib.sha256(parts.encode()).hexdigest()[:20]
+
+
+async def _tensors(models: Sequence[str], like: str | None) -> list[list[Any]]:
+    """What the models take and give that are sent tensors: a model of the same name may be another one by now."""
+    told = [await describe_model(model, like) for model in dict.fromkeys(models)]
+    return [
+        [tensor.name, tensor.datatype, list(tensor.shape)] for one in told for tensor in (*one.inputs, *one.outputs)
+    ]
 
 
 def _cpu() -> str:

@@ -12,6 +12,7 @@ from loadtest.generator_limit import describe, relentless
 from loadtest.report.generator import LIMIT_FILE, GeneratorLimit
 from loadtest.scenario import load_scenario
 from loadtest.scenario.read import parse_scenario, scenario_names
+from pasarela_proto import inference_pb2 as pb
 
 
 @pytest.mark.parametrize(
@@ -79,6 +80,25 @@ def test_what_may_have_another_limit_is_measured(
     generator_limit.generator_limit(DETECT, kept=tmp_path)
     generator_limit.generator_limit(document, workers=workers, kept=tmp_path)
     assert len(measured) == 2
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["as it was", "served anew with another input"])
+def test_a_model_of_the_same_name_may_be_another_one(
+    again: bool, measured: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = 320
+
+    async def describe(model: str, like: str | None) -> pb.ModelMetadataResponse:
+        assert (model, like) == ("m", "127.0.0.1:8001")
+        tensor = pb.ModelMetadataResponse.TensorMetadata(name="images", datatype="FP32", shape=[-1, 3, size, size])
+        return pb.ModelMetadataResponse(name=model, inputs=[tensor])
+
+    monkeypatch.setattr(generator_limit, "describe_model", describe)
+    document = {"requests": [{"user": "raw", "model": "m"}, {"user": "detect", "model": "n"}]}
+    generator_limit.generator_limit(document, like="127.0.0.1:8001", kept=tmp_path)
+    size = 640 if again else 320
+    generator_limit.generator_limit(document, like="127.0.0.1:8001", kept=tmp_path)
+    assert len(measured) == (2 if again else 1)
 
 
 def test_how_long_and_how_much_is_asked_of_the_server_makes_no_difference(measured: list[int], tmp_path: Path) -> None:
