@@ -27,6 +27,8 @@ from pasarela_server.request import NO_TIMINGS, Found, Timings
 
 _MOST_ID_CHARS = 256
 """Of a request's id in logs and traces: clients choose it, and many may wait to be written."""
+_MOST_GONE = 1024
+"""Versions that were unloaded, of which requests may still end: they do so within minutes."""
 _REASONS: tuple[tuple[str, tuple[type[BaseException], ...]], ...] = (
     ("CANCELED", (asyncio.CancelledError, RequestCancelled)),
     ("REJECTED", (QueueFull, QueueTimeout, DeadlineExpired, ServerStopping)),
@@ -140,8 +142,9 @@ class Metrics:
         self.clock_ns = clock_ns
         self._statistics = Statistics() if statistics is None else statistics
         self._listeners: tuple[Callable[[RequestRecord], None], ...] = tuple(listeners)
-        self._gone: set[tuple[str, int]] = set()
-        """Versions that were forgotten and not loaded again: what still ends there is counted nowhere."""
+        self._gone: dict[tuple[str, int], None] = {}
+        """Versions that were forgotten and not loaded again: what still ends there is counted nowhere. The last ones
+        only, in that order: models may come and go for years. Changed under `_counting`."""
         self._series: dict[tuple[str, int], Series] = {}
         self._counting = threading.Lock()
         self._failures: dict[tuple[str, int], Counter[str]] = {}
@@ -180,7 +183,8 @@ class Metrics:
 
     def loaded(self, model: str, version: int, seconds: float, quality: Mapping[str, float]) -> None:
         """Says how long loading a version took, and its mAP by split; called before requests reach it."""
-        self._gone.discard((model, version))
+        with self._counting:
+            self._gone.pop((model, version), None)
         self._loads[model, version] = Load(seconds, quality)
 
     def build(self, **versions: str) -> None:
@@ -206,7 +210,11 @@ class Metrics:
 
         Requests that it still answers then are not counted: they would bring it back.
         """
-        self._gone.add((model, version))
+        with self._counting:
+            self._gone.pop((model, version), None)
+            self._gone[model, version] = None
+            if len(self._gone) > _MOST_GONE:
+                del self._gone[next(iter(self._gone))]
         self._statistics.forget(model, version)
         self._series.pop((model, version), None)
         self._loads.pop((model, version), None)

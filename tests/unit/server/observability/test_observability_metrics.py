@@ -300,6 +300,23 @@ def test_requests_that_end_after_their_version_was_forgotten_do_not_bring_it_bac
     assert samples(metrics)['nv_inference_request_success{model="m",version="1"}'] == 1
 
 
+def test_models_that_come_and_go_for_years_take_no_room():
+    metrics = Metrics()
+    for number in range(3000):
+        metrics.loaded(f"m{number}", 1, 1, {})
+        metrics.forget(f"m{number}", 1)
+    kept = [value for value in vars(metrics).values() if isinstance(value, dict | set)]
+    assert sum(map(len, kept)) <= 1024
+    for _ in range(2):  # whatever is forgotten again is among the last again
+        metrics.forget("m2000", 1)
+    for number in range(1000):
+        metrics.forget(f"other{number}", 1)
+    for late in ("m2000", "m2999", "other999"):
+        with metrics.request(late, 1):
+            pass
+    assert not [name for name in samples(metrics) if "nv_inference_request_success" in name]
+
+
 def test_an_id_without_end_is_cut():
     told = []
     with Metrics(listeners=[told.append]).request("m", 1, "r" * 100_000):
