@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from pasarela_client.commands.bars import format_stages
 from pasarela_client.doctor.examination import Examination
-from pasarela_client.doctor.facts import Facts, Probes, Setup, Traffic
+from pasarela_client.doctor.facts import Facts, Probes, Setup
 from pasarela_client.doctor.finding import Finding
+from pasarela_client.statistics import ModelTraffic
 
 _WIDTH: Final = 100
 _KEPT: Final = "\N{NO-BREAK SPACE}"
@@ -88,15 +89,15 @@ def _traffic_lines(facts: Facts) -> list[str]:
     if not traffic.seconds:
         return ["the server keeps no statistics"]
     watched = (
-        f"watched for {traffic.seconds:.1f} s: {traffic.requests} requests answered "
-        f"({traffic.requests / traffic.seconds:.1f} a second), {traffic.failed} failed, "
+        f"watched for {traffic.seconds:.1f} s: {traffic.answered.count} requests answered "
+        f"({traffic.requests_per_s:.1f} a second), {traffic.failed.count} failed, "
         f"{facts.concurrency:.1f} in the server at a time"
     )
     lines = [watched]
-    if executed.batches:
-        sizes = ", ".join(f"{batches.count} of {size}" for size, batches in executed.by_size.items())
+    if executed.executions:
+        sizes = ", ".join(f"{batch.executions} of {batch.rows}" for batch in executed.batches)
         lines.append(
-            f"{executed.batches} batches of {executed.mean_batch:.1f} rows on average ({sizes}); "
+            f"{executed.executions} batches of {executed.mean_batch_rows:.1f} rows on average ({sizes}); "
             f"instances busy {facts.busy:.0%}"
         )
     return lines
@@ -138,14 +139,14 @@ def _wrapped(head: str, text: str) -> str:
     return filled.replace(_KEPT, " ")
 
 
-def _traffic_dict(traffic: Traffic) -> dict[str, Any]:
+def _traffic_dict(traffic: ModelTraffic) -> dict[str, Any]:
     return {
         "seconds": round(traffic.seconds, 3),
-        "requests": traffic.requests,
-        "failed": traffic.failed,
+        "requests": traffic.answered.count,
+        "failed": traffic.failed.count,
         "rows": traffic.rows,
-        "batches": traffic.batches,
-        "mean_batch": round(traffic.mean_batch, 3),
+        "batches": traffic.executions,
+        "mean_batch": round(traffic.mean_batch_rows, 3),
         "concurrency": round(traffic.concurrency, 3),
-        "batches_by_rows": {str(size): batches.count for size, batches in traffic.by_size.items()},
+        "batches_by_rows": {str(batch.rows): batch.executions for batch in traffic.batches},
     }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pasarela_client.doctor.facts import Executions, Setup, Traffic
+from pasarela_client.doctor.facts import NO_STATISTICS, Setup
 from pasarela_client.errors import ModelNotFound, Unsupported
 from pasarela_client.models import ModelDescription, ModelState
-from pasarela_client.statistics import Counts, ModelStatistics
+from pasarela_client.statistics import Counts, ModelStatistics, ModelTraffic
 from pasarela_client.sync.control import Server
 from pasarela_proto import inference_pb2 as pb
 
@@ -76,25 +76,12 @@ def read_setup(model: ModelDescription) -> Setup:
     )
 
 
-def read_traffic(before: Counts | None, after: ModelStatistics | None, seconds: float) -> Traffic:
+def read_traffic(before: Counts | None, after: ModelStatistics | None, seconds: float) -> ModelTraffic:
     """What was done between two readings of one version's statistics. Pure.
 
     If another version answers now, or the same was loaded anew in between, its counts began anew too: then all that it
     has done since is taken.
     """
     if after is None:
-        return Traffic()
-    grown = after.since(before if before is not None and before.version == after.version else None, seconds)
-    return Traffic(
-        seconds=seconds,
-        requests=grown.answered.count,
-        failed=grown.failed.count,
-        rows=grown.rows,
-        batches=grown.executions,
-        request_ns=grown.answered.total_ns,
-        queue_ns=grown.queue.total_ns,
-        input_ns=grown.input.total_ns,
-        infer_ns=grown.infer.total_ns,
-        output_ns=grown.output.total_ns,
-        by_size={batch.rows: Executions(batch.executions, batch.total_ns) for batch in grown.batches},
-    )
+        return NO_STATISTICS
+    return after.since(before if before is not None and before.version == after.version else None, seconds)

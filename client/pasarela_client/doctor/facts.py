@@ -9,13 +9,18 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pasarela_client.models import Batching, TensorSpec
-from pasarela_client.timings import BETWEEN, Timings
+from pasarela_client.statistics import ModelTraffic
+from pasarela_client.timings import Timings
 
 _ITEM_BYTES: Final = {
     "BOOL": 1, "UINT8": 1, "INT8": 1, "UINT16": 2, "INT16": 2, "FP16": 2, "BF16": 2,
     "UINT32": 4, "INT32": 4, "FP32": 4, "UINT64": 8, "INT64": 8, "FP64": 8,
 }  # fmt: skip
 NETWORK: Final = "network and client"
+NO_STATISTICS: Final = ModelTraffic(name="", version="")
+"""Of a server that keeps none: it was watched for no time."""
+_STATISTICS_STAGES: Final = {"input": "compute input", "output": "compute output"}
+"""Stages of the statistics that are several ones of a request's timings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,64 +62,6 @@ class Setup:
     def has_free_sizes(self) -> bool:
         """Whether rows of several sizes may come."""
         return any(-1 in spec.shape[1:] for spec in self.inputs)
-
-
-@dataclass(frozen=True, slots=True)
-class Executions:
-    """Batches of one size."""
-
-    count: int
-    ns: int
-    """What they took together: gathering, computing, splitting."""
-
-    @property
-    def mean_ns(self) -> float:
-        """What one took."""
-        return self.ns / self.count if self.count else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Traffic:
-    """What a model did while it was watched: the difference of two readings of its statistics. Sums in nanoseconds."""
-
-    seconds: float = 0.0
-    """How long it was watched; 0 if the server keeps no statistics."""
-    requests: int = 0
-    """Answered."""
-    failed: int = 0
-    rows: int = 0
-    batches: int = 0
-    request_ns: int = 0
-    queue_ns: int = 0
-    input_ns: int = 0
-    infer_ns: int = 0
-    output_ns: int = 0
-    by_size: Mapping[int, Executions] = field(default_factory=dict)
-    """By rows."""
-
-    @property
-    def concurrency(self) -> float:
-        """Requests in the server at a time, on average: Little's law."""
-        return self.request_ns / (self.seconds * 1e9) if self.seconds else 0.0
-
-    @property
-    def mean_batch(self) -> float:
-        """Rows of a batch."""
-        return self.rows / self.batches if self.batches else 0.0
-
-    @property
-    def stages_ns(self) -> dict[str, float]:
-        """Means of a request by stage, as the statistics tell them apart."""
-        if not self.requests:
-            return {}
-        sums = {
-            "queue": self.queue_ns,
-            "compute input": self.input_ns,
-            "infer": self.infer_ns,
-            "compute output": self.output_ns,
-        }
-        sums[BETWEEN] = max(0, self.request_ns - sum(sums.values()))
-        return {stage: ns / self.requests for stage, ns in sums.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +113,9 @@ class Facts:
     """The model that was named."""
     runs: Setup
     """The model that computes: the one below, or the same."""
-    traffic: Traffic = Traffic()
-    """Requests of the model that was named."""
-    executed: Traffic = Traffic()
+    traffic: ModelTraffic = NO_STATISTICS
+    """Requests of the model that was named, while it was watched."""
+    executed: ModelTraffic = NO_STATISTICS
     """Batches of the model that computes, whoever asked for them."""
     probes: Probes | None = None
 
@@ -180,8 +127,7 @@ class Facts:
     @property
     def busy(self) -> float:
         """Share of the time in which the instances computed, 0 to 1."""
-        time_ns = self.executed.seconds * 1e9 * self.runs.instances
-        return min(1.0, sum(batch.ns for batch in self.executed.by_size.values()) / time_ns) if time_ns else 0.0
+        return self.executed.busy(self.runs.instances)
 
     @property
     def concurrency(self) -> float:
@@ -192,7 +138,9 @@ class Facts:
     @property
     def stages_ns(self) -> dict[str, float]:
         """Where the time of a request goes: as probes were told, else as the statistics say. Means."""
-        return self.probes.stages_ns if self.probes and self.probes.staged else self.traffic.stages_ns
+        if self.probes and self.probes.staged:
+            return self.probes.stages_ns
+        return {_STATISTICS_STAGES.get(stage, stage): ns for stage, ns in self.traffic.stages_ns.items()}
 
     def share(self, *stages: str) -> float:
         """What part of a request's time goes into some stages, 0 to 1."""

@@ -81,7 +81,7 @@ def batches_of_one(facts: Facts) -> Finding | None:
 def never_two_waiting(facts: Facts) -> Finding | None:
     """Batches stay small because requests come one at a time."""
     runs, executed = facts.runs, facts.executed
-    if not runs.merges or executed.batches < _ENOUGH or executed.mean_batch >= 1.3:
+    if not runs.merges or executed.executions < _ENOUGH or executed.mean_batch_rows >= 1.3:
         return None
     if facts.concurrency >= runs.instances + 0.5:
         return None
@@ -89,8 +89,8 @@ def never_two_waiting(facts: Facts) -> Finding | None:
     return Finding(
         "never-two-waiting",
         Severity.ADVICE,
-        f"a batch has {executed.mean_batch:.1f} rows; {facts.concurrency:.1f} requests are in the server at a time, "
-        f"for {_instances(runs)}",
+        f"a batch has {executed.mean_batch_rows:.1f} rows; {facts.concurrency:.1f} requests are in the server at a "
+        f"time, for {_instances(runs)}",
         "there is never a second request waiting that could share a batch",
         f"send more at a time: more clients, or a stream (`detector.detect_stream(images, window=16)`).{fewer}",
     )
@@ -99,16 +99,16 @@ def never_two_waiting(facts: Facts) -> Finding | None:
 def delay_for_nobody(facts: Facts) -> Finding | None:
     """Requests wait for company that does not come."""
     runs, executed = facts.runs, facts.executed
-    if not runs.merges or runs.batching is None or not runs.batching.delay_us or executed.batches < _ENOUGH:
+    if not runs.merges or runs.batching is None or not runs.batching.delay_us or executed.executions < _ENOUGH:
         return None
     delay_ms, waited_ms = runs.batching.delay_us / 1e3, facts.mean_ms("queue")
-    if executed.mean_batch >= 1.5 or not 0.5 * delay_ms <= waited_ms <= 2 * delay_ms:
+    if executed.mean_batch_rows >= 1.5 or not 0.5 * delay_ms <= waited_ms <= 2 * delay_ms:
         return None
     return Finding(
         "delay-for-nobody",
         Severity.ADVICE,
         f"requests wait {waited_ms:.1f} ms, the queue delay is {delay_ms:g} ms, and a batch has "
-        f"{executed.mean_batch:.1f} rows",
+        f"{executed.mean_batch_rows:.1f} rows",
         "they wait for company that does not come",
         "write into config.pbtxt: `dynamic_batching { max_queue_delay_microseconds: 0 }` (what waits while all "
         "instances are busy is merged all the same)",
@@ -118,7 +118,7 @@ def delay_for_nobody(facts: Facts) -> Finding | None:
 def delay_too_long(facts: Facts) -> Finding | None:
     """Batches form, but waiting for them takes much longer than computing them, on instances that are mostly free."""
     runs, executed = facts.runs, facts.executed
-    if not runs.merges or runs.batching is None or executed.batches < _ENOUGH or executed.mean_batch < 1.5:
+    if not runs.merges or runs.batching is None or executed.executions < _ENOUGH or executed.mean_batch_rows < 1.5:
         return None
     took_ms, delay_ms, waited_ms = _took_ns(facts) / 1e6, runs.batching.delay_us / 1e3, facts.mean_ms("queue")
     if delay_ms < 2 * took_ms or waited_ms < delay_ms / 4 or facts.busy >= 0.6:
@@ -137,17 +137,17 @@ def delay_too_long(facts: Facts) -> Finding | None:
 def delay_too_short(facts: Facts) -> Finding | None:
     """A GPU that is busy with small batches though many wait."""
     runs, executed = facts.runs, facts.executed
-    if not (facts.on_gpu and runs.merges and runs.batching) or executed.batches < _ENOUGH or facts.busy < 0.8:
+    if not (facts.on_gpu and runs.merges and runs.batching) or executed.executions < _ENOUGH or facts.busy < 0.8:
         return None
     took_ns = _took_ns(facts)
     reachable = min(float(runs.max_batch_size), facts.concurrency / runs.instances)
-    if executed.mean_batch >= reachable / 2 or runs.batching.delay_us * 1000 >= took_ns / 10:
+    if executed.mean_batch_rows >= reachable / 2 or runs.batching.delay_us * 1000 >= took_ns / 10:
         return None
     return Finding(
         "delay-too-short",
         Severity.ADVICE,
-        f"a batch has {executed.mean_batch:.1f} rows although {facts.concurrency:.0f} requests are in the server at a "
-        f"time; it takes {took_ns / 1e6:.1f} ms, the queue delay is {runs.batching.delay_us / 1e3:g} ms",
+        f"a batch has {executed.mean_batch_rows:.1f} rows although {facts.concurrency:.0f} requests are in the server "
+        f"at a time; it takes {took_ns / 1e6:.1f} ms, the queue delay is {runs.batching.delay_us / 1e3:g} ms",
         "an instance that becomes free leaves with the few that have arrived by then",
         "write into config.pbtxt: `dynamic_batching { max_queue_delay_microseconds: "
         f"{max(1, round(took_ns / 2000))} }}` (half of what a batch takes)",
@@ -157,12 +157,13 @@ def delay_too_short(facts: Facts) -> Finding | None:
 def preferred_never_reached(facts: Facts) -> Finding | None:
     """None of the preferred sizes occurs."""
     runs, executed = facts.runs, facts.executed
-    if not runs.merges or runs.batching is None or executed.batches < _ENOUGH:
+    if not runs.merges or runs.batching is None or executed.executions < _ENOUGH:
         return None
     preferred = runs.batching.preferred
-    if not preferred or set(preferred) & executed.by_size.keys():
+    sizes = [batch.rows for batch in executed.batches]
+    if not preferred or set(preferred) & set(sizes):
         return None
-    seen = ", ".join(map(str, sorted(executed.by_size)))
+    seen = ", ".join(map(str, sizes))
     return Finding(
         "preferred-never-reached",
         Severity.ADVICE,
@@ -175,15 +176,15 @@ def preferred_never_reached(facts: Facts) -> Finding | None:
 def shapes_differ(facts: Facts) -> Finding | None:
     """Many wait, and yet batches stay small."""
     runs, executed = facts.runs, facts.executed
-    if not (runs.merges and runs.has_free_sizes) or executed.batches < _ENOUGH:
+    if not (runs.merges and runs.has_free_sizes) or executed.executions < _ENOUGH:
         return None
-    if executed.mean_batch >= 1.5 or facts.concurrency < runs.instances + 2:
+    if executed.mean_batch_rows >= 1.5 or facts.concurrency < runs.instances + 2:
         return None
     return Finding(
         "shapes-differ",
         Severity.ADVICE,
-        f"a batch has {executed.mean_batch:.1f} rows although {facts.concurrency:.1f} requests are in the server at a "
-        "time, and the inputs have free sizes",
+        f"a batch has {executed.mean_batch_rows:.1f} rows although {facts.concurrency:.1f} requests are in the server "
+        "at a time, and the inputs have free sizes",
         "requests of different shapes never share a batch",
         "send one size: pad or scale to it, or send images to a detection model, which letterboxes them to one size",
     )
@@ -192,15 +193,15 @@ def shapes_differ(facts: Facts) -> Finding | None:
 def merging_on_a_cpu(facts: Facts) -> Finding | None:
     """Requests share a batch on one instance while another is free."""
     runs, executed = facts.runs, facts.executed
-    if runs.device != "CPU" or not runs.merges or runs.instances < 2 or executed.batches < _ENOUGH_OF_A_SIZE:
+    if runs.device != "CPU" or not runs.merges or runs.instances < 2 or executed.executions < _ENOUGH_OF_A_SIZE:
         return None
-    if executed.mean_batch < 1.5 or facts.busy >= 0.7 or facts.concurrency < runs.instances:
+    if executed.mean_batch_rows < 1.5 or facts.busy >= 0.7 or facts.concurrency < runs.instances:
         return None
     return Finding(
         "merging-on-a-cpu",
         Severity.ADVICE,
         f"{facts.concurrency:.1f} requests are in the server at a time and travel in batches of "
-        f"{executed.mean_batch:.1f} rows, while the instances are busy only {facts.busy:.0%} of the time",
+        f"{executed.mean_batch_rows:.1f} rows, while the instances are busy only {facts.busy:.0%} of the time",
         "one instance computes row after row what all of them could compute side by side (docs/decisions/0008)",
         "take dynamic_batching out of config.pbtxt, or at least its delay: "
         "`dynamic_batching { max_queue_delay_microseconds: 0 }`",
@@ -209,12 +210,11 @@ def merging_on_a_cpu(facts: Facts) -> Finding | None:
 
 def what_batching_gains(facts: Facts) -> Finding | None:
     """Rows per second in batches against rows alone, from what was executed."""
-    by_size = facts.executed.by_size
-    sizes = [size for size, batches in by_size.items() if batches.count >= _ENOUGH_OF_A_SIZE]
-    if not sizes or min(sizes) != 1 or max(sizes) == 1:
+    took_ms = {batch.rows: batch.mean_ms for batch in facts.executed.batches if batch.executions >= _ENOUGH_OF_A_SIZE}
+    largest = max(took_ms, default=1)
+    if 1 not in took_ms or largest == 1:
         return None
-    largest = max(sizes)
-    longer = by_size[largest].mean_ns / by_size[1].mean_ns if by_size[1].mean_ns else float(largest)
+    longer = took_ms[largest] / took_ms[1] if took_ms[1] else float(largest)
     gain = largest / longer if longer else 1.0
     seen = f"a batch of {largest} takes {longer:.1f} times as long as one row alone"
     if gain >= _PAYS:
@@ -234,15 +234,15 @@ def what_batching_gains(facts: Facts) -> Finding | None:
 def too_many_instances(facts: Facts) -> Finding | None:
     """Instances of one GPU take the rows from each other."""
     runs, executed = facts.runs, facts.executed
-    if not (facts.on_gpu and runs.merges) or runs.instances < 3 or executed.batches < _ENOUGH:
+    if not (facts.on_gpu and runs.merges) or runs.instances < 3 or executed.executions < _ENOUGH:
         return None
-    if executed.mean_batch >= runs.max_batch_size / 4 or facts.concurrency < 2 * runs.instances:
+    if executed.mean_batch_rows >= runs.max_batch_size / 4 or facts.concurrency < 2 * runs.instances:
         return None
     return Finding(
         "too-many-instances",
         Severity.ADVICE,
         f"{facts.concurrency:.0f} requests are in the server at a time; {_instances(runs)} share them in batches of "
-        f"{executed.mean_batch:.1f} rows",
+        f"{executed.mean_batch_rows:.1f} rows",
         "on one GPU fewer instances with larger batches do more",
         "write into config.pbtxt: `instance_group [{ kind: KIND_GPU count: 2 }]`",
     )
@@ -250,8 +250,8 @@ def too_many_instances(facts: Facts) -> Finding | None:
 
 def _took_ns(facts: Facts) -> float:
     """What a batch takes."""
-    batches = facts.executed.by_size.values()
-    return sum(batch.ns for batch in batches) / max(1, sum(batch.count for batch in batches))
+    batches = facts.executed.batches
+    return sum(batch.total_ns for batch in batches) / max(1, sum(batch.executions for batch in batches))
 
 
 def _instances(setup: Setup) -> str:

@@ -22,7 +22,7 @@ _REJECTED: Final = ("QueueFull", "DeadlineExpired", "ModelUnavailable")
 
 def no_traffic(facts: Facts) -> Finding | None:
     """Nothing was seen."""
-    if facts.traffic.requests or facts.traffic.failed or facts.probes is not None:
+    if facts.traffic.answered.count or facts.traffic.failed.count or facts.probes is not None:
         return None
     if not facts.traffic.seconds:
         return Finding(
@@ -43,13 +43,13 @@ def no_traffic(facts: Facts) -> Finding | None:
 
 def failures(facts: Facts) -> Finding | None:
     """Requests failed while the model was watched."""
-    traffic = facts.traffic
-    if not traffic.failed:
+    failed, answered = facts.traffic.failed.count, facts.traffic.answered.count
+    if not failed:
         return None
     return Finding(
         "failures",
         Severity.PROBLEM,
-        f"{traffic.failed} of {traffic.failed + traffic.requests} requests failed",
+        f"{failed} of {failed + answered} requests failed",
         "somebody got no answer",
         "the server's log and `nv_inference_request_failure` (by reason) of its metrics say why: REJECTED is too much "
         "load, or a timeout that is too short; OTHER are wrong requests",
@@ -109,7 +109,9 @@ def waits_though_free(facts: Facts) -> Finding | None:
     """Requests wait although the instances are mostly free."""
     waits = facts.share("queue")
     delay_us = facts.runs.batching.delay_us if facts.runs.batching else 0
-    if facts.traffic.requests < _ENOUGH or not facts.executed.batches or facts.busy >= 0.6 or waits < 0.4 or delay_us:
+    if facts.traffic.answered.count < _ENOUGH or not facts.executed.executions or delay_us:
+        return None
+    if facts.busy >= 0.6 or waits < 0.4:
         return None
     return Finding(
         "waits-though-free",
@@ -224,7 +226,7 @@ def network_dominates(facts: Facts) -> Finding | None:
 def instances_idle(facts: Facts) -> Finding | None:
     """One request at a time keeps one instance busy."""
     runs = facts.runs
-    if runs.instances < 2 or facts.traffic.requests < _ENOUGH or facts.concurrency > 1.2 or runs.merges:
+    if runs.instances < 2 or facts.traffic.answered.count < _ENOUGH or facts.concurrency > 1.2 or runs.merges:
         return None
     return Finding(
         "instances-idle",

@@ -7,12 +7,12 @@ from pasarela_client import InvalidRequest, ModelNotFound, ModelUnavailable
 from pasarela_client.control_codec import decode_description, decode_statistics
 from pasarela_client.doctor.asking import read_setup, read_traffic
 from pasarela_client.doctor.examination import setup_below
-from pasarela_client.doctor.facts import Batching, Executions, Setup, Traffic
+from pasarela_client.doctor.facts import Facts, Setup
 from pasarela_client.doctor.finding import Severity
 from pasarela_client.doctor.probing import any_picture, read_timings, tensor_request
 from pasarela_client.doctor.readiness import judge_states
-from pasarela_client.models import ModelState, TensorSpec
-from pasarela_client.statistics import ModelStatistics
+from pasarela_client.models import Batching, ModelState, TensorSpec
+from pasarela_client.statistics import Duration, ModelStatistics
 from pasarela_proto import inference_pb2 as pb
 from pasarela_proto import model_config_pb2
 
@@ -47,21 +47,11 @@ def statistics(version: str, requests: int, batches: dict[int, int]) -> ModelSta
 
 def test_traffic_is_what_was_added() -> None:
     traffic = read_traffic(statistics("1", 100, {1: 50, 2: 25}), statistics("1", 120, {1: 50, 2: 30, 4: 3}), 2.0)
-    assert traffic == Traffic(
-        seconds=2.0,
-        requests=20,
-        failed=40,
-        rows=22,
-        batches=8,
-        request_ns=200,
-        queue_ns=20,
-        input_ns=40,
-        infer_ns=60,
-        output_ns=80,
-        by_size={2: Executions(5, 35), 4: Executions(3, 21)},
-    )
-    assert traffic.mean_batch == 22 / 8
-    assert traffic.stages_ns == {"queue": 1, "compute input": 2, "infer": 3, "compute output": 4, "between": 0}
+    assert (traffic.seconds, traffic.answered, traffic.failed.count) == (2.0, Duration(20, 200), 40)
+    assert (traffic.rows, traffic.executions, traffic.mean_batch_rows) == (22, 8, 22 / 8)
+    assert {batch.rows: (batch.executions, batch.total_ns) for batch in traffic.batches} == {2: (5, 35), 4: (3, 21)}
+    told = Facts(Setup("m"), Setup("m"), traffic).stages_ns
+    assert told == {"queue": 1, "compute input": 2, "infer": 3, "compute output": 4, "between": 0}
 
 
 @pytest.mark.parametrize(
@@ -73,12 +63,12 @@ def test_traffic_is_what_was_added() -> None:
     ],
 )
 def test_counts_that_began_anew_are_taken_whole(before: ModelStatistics | None, requests: int) -> None:
-    assert read_traffic(before, statistics("1", 20, {1: 20}), 1.0).requests == requests
+    assert read_traffic(before, statistics("1", 20, {1: 20}), 1.0).answered.count == requests
 
 
 def test_without_statistics_nothing_is_known() -> None:
-    assert read_traffic(None, None, 5.0) == Traffic()
-    assert Traffic().concurrency == Traffic().mean_batch == 0
+    nothing = read_traffic(None, None, 5.0)
+    assert nothing.seconds == nothing.concurrency == nothing.mean_batch_rows == nothing.busy(1) == 0
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,10 @@ import pytest
 
 from pasarela_client.doctor import merging, spending
 from pasarela_client.doctor.diagnosis import RULES, diagnose
-from pasarela_client.doctor.facts import Batching, Executions, Facts, Probes, Setup, Traffic
+from pasarela_client.doctor.facts import NO_STATISTICS, Facts, Probes, Setup
 from pasarela_client.doctor.finding import Finding, Severity
-from pasarela_client.models import TensorSpec
+from pasarela_client.models import Batching, TensorSpec
+from pasarela_client.statistics import BatchTimes, Duration, ModelTraffic
 from pasarela_client.timings import Timings
 
 MS = 1_000_000
@@ -44,27 +45,27 @@ def watched(
     output_ms: float = 0.0,
     batches: dict[int, tuple[int, float]] | None = None,
     failed: int = 0,
-) -> Traffic:
+) -> ModelTraffic:
     """Means of a request, and by rows how many batches were executed and what one took in ms."""
-    by_size = batches or {}
-    return Traffic(
+    sizes = batches or {}
+    means = {"answered": request_ms, "queue": queue_ms, "input": input_ms, "infer": infer_ms, "output": output_ms}
+    return ModelTraffic(
+        name="m",
+        version="1",
         seconds=seconds,
-        requests=requests,
-        failed=failed,
-        rows=sum(size * count for size, (count, _) in by_size.items()),
-        batches=sum(count for count, _ in by_size.values()),
-        request_ns=round(requests * request_ms * MS),
-        queue_ns=round(requests * queue_ms * MS),
-        input_ns=round(requests * input_ms * MS),
-        infer_ns=round(requests * infer_ms * MS),
-        output_ns=round(requests * output_ms * MS),
-        by_size={size: Executions(count, round(count * took * MS)) for size, (count, took) in by_size.items()},
+        failed=Duration(failed, failed),
+        rows=sum(size * count for size, (count, _) in sizes.items()),
+        executions=sum(count for count, _ in sizes.values()),
+        batches=tuple(
+            BatchTimes(size, infer=Duration(count, round(count * took * MS))) for size, (count, took) in sizes.items()
+        ),
+        **{stage: Duration(requests, round(requests * mean_ms * MS)) for stage, mean_ms in means.items()},
     )
 
 
-def facts(runs: Setup | None = None, traffic: Traffic | None = None, **changes: Any) -> Facts:
+def facts(runs: Setup | None = None, traffic: ModelTraffic | None = None, **changes: Any) -> Facts:
     runs = runs or setup()
-    traffic = traffic or Traffic(seconds=10.0)
+    traffic = traffic or replace(NO_STATISTICS, seconds=10.0)
     return Facts(changes.pop("asked", runs), runs, traffic, changes.pop("executed", traffic), **changes)
 
 
@@ -299,7 +300,7 @@ ROWS = [
     ),
     # --- spending: where does the time go?
     pytest.param(spending.no_traffic, facts(), Severity.NOTE, "nobody asked", id="no traffic"),
-    pytest.param(spending.no_traffic, facts(traffic=Traffic()), Severity.NOTE, "it keeps none", id="no statistics"),
+    pytest.param(spending.no_traffic, facts(traffic=NO_STATISTICS), Severity.NOTE, "it keeps none", id="no statistics"),
     pytest.param(spending.no_traffic, facts(traffic=watched()), None, "somebody asked", id="traffic"),
     pytest.param(spending.no_traffic, facts(probes=probes(infer=5)), None, "we asked", id="probes"),
     pytest.param(
