@@ -5,7 +5,7 @@
     ServingError
     ├── InvalidRequest        the client sent something wrong; the message says what was expected and what came
     ├── ModelNotFound         no model, or no version, of that name
-    │   └── NoVersionReady    the model exists, none of its versions can answer now; with the reasons
+    │   └── NoVersionReady    the model exists, none of its versions can answer or is about to; with the reasons
     ├── ModelUnavailable      the model exists and cannot answer now: loading, unloading or failed, with the reason
     │   ├── BackendMissing    its framework is not installed; the message holds the command that installs it
     │   └── ModelSuspended    it is loaded, and what runs it hangs or is being started again; nothing was computed
@@ -42,7 +42,7 @@ class ModelNotFound(ServingError):
 
 
 class NoVersionReady(ModelNotFound):
-    """The request names no version, and the model has none that can answer."""
+    """The request names no version, and the model has none that can answer or is being loaded."""
 
     def __init__(self, message: str, *, backend_missing: bool = False) -> None:
         super().__init__(message)

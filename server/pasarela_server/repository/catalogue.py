@@ -100,7 +100,7 @@ class Catalogue:
         Raises:
             ModelNotFound: No such model, no such version of it, or (NoVersionReady) none that is ready.
             InvalidRequest: No such label.
-            ModelUnavailable: The version is not ready; with the reason.
+            ModelUnavailable: The version is not ready, or the model is being loaded; with the reason.
             ServerStopping: The server drains.
         """
         if self.stopping:
@@ -226,6 +226,8 @@ def _acquire_highest(name: str, model: Model) -> Handle:
         raise suspended[0]
     if model.problem is not None and model.problem.state is State.LOADING:
         raise ModelUnavailable(f"model {name!r} is not ready: {model.problem.reason}")
+    if any(slot.status.state is State.LOADING for slot in model.slots.values()):
+        raise ModelUnavailable(f"model {name!r} is not ready: {_why_none(model)}")
     raise NoVersionReady(
         f"model {name!r} has no version that is ready: {_why_none(model)}",
         backend_missing=any(slot.status.backend_missing for slot in model.slots.values()),

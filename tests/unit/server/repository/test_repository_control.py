@@ -37,6 +37,32 @@ def test_nothing_is_loaded_that_was_not_asked_for(repository: Any) -> None:
         manager.acquire("a")
 
 
+def test_who_asks_for_a_model_while_it_is_loaded_is_told_to_come_again(repository: Any) -> None:
+    """Loaded for the first time, again after it was unloaded, and again after it failed."""
+    manager = explicit(repository.add("a", "plain"))
+    told: list[str] = []
+
+    def look() -> None:
+        with pytest.raises(ModelUnavailable) as refused:
+            manager.acquire("a")
+        told.append(str(refused.value))
+
+    repository.loader.on_load = look
+    manager.control.load("a")
+    manager.control.unload("a")
+    with pytest.raises(NoVersionReady, match="unloaded"):
+        manager.acquire("a")
+    repository.loader.errors["plain"] = InvalidModel("cut in half")
+    with pytest.raises(LoadFailed):
+        manager.control.load("a")
+    with pytest.raises(NoVersionReady, match="cut in half"):
+        manager.acquire("a")
+    del repository.loader.errors["plain"]
+    manager.control.load("a")
+    assert told == ["model 'a' is not ready: version 1: it is being loaded"] * 3
+    assert answers(manager, "a") == 1
+
+
 @pytest.mark.parametrize(("names", "loaded"), [(("b",), ["b"]), (("*",), ["a", "b"])])
 def test_what_the_flags_name_is_loaded_at_the_start(repository: Any, names: tuple[str, ...], loaded: list[str]) -> None:
     manager = explicit(repository.add("a", "plain").add("b", "plain"), *names)

@@ -58,6 +58,8 @@ def test_while_it_starts_no_model_is_unknown(repository: Any) -> None:
         with pytest.raises(ModelUnavailable) as refused:
             manager.acquire("c")
         seen.append((states(manager), str(refused.value)))
+        with pytest.raises(ModelUnavailable, match="'b' is not ready: version 1: it is being loaded"):
+            manager.acquire("b")
 
     repository.loader.on_load = look
     manager.load_all()
