@@ -154,9 +154,12 @@ class RawServable:
             check_spatial(self._backend.spec, inputs)
         except InvalidRequest as error:
             raise InvalidRequest(f"model {self._config.name!r}: {error}") from error
-        answer = await self._answers.wait(
-            self._scheduler.submit_here(inputs, rows, request.deadline_monotonic_s, priority_of(request.parameters))
-        )
+        answer = self._scheduler.answer_here(inputs, rows, request.deadline_monotonic_s)
+        if answer is None:
+            priority = priority_of(request.parameters)
+            answer = await self._answers.wait(
+                self._scheduler.submit(inputs, rows, request.deadline_monotonic_s, priority)
+            )
         wanted = request.requested_outputs or tuple(self._outputs)
         outputs = tuple([Tensor(name, self._outputs[name], answer.outputs[name]) for name in wanted])
         return InferResponse(self._config.name, self._version, outputs, request.id, answer.timings)

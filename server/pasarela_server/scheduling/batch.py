@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Hashable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,8 +16,7 @@ from pasarela_server.scheduling.policy import CloseReason, Waiting
 from pasarela_server.tensor import Array
 
 
-@dataclass(frozen=True, slots=True)
-class BatchAnswer:
+class BatchAnswer(NamedTuple):
     """One request's share of an execution."""
 
     outputs: Mapping[str, Array]
@@ -66,22 +66,25 @@ def placed(inputs: Mapping[str, Array]) -> Mapping[str, Array]:
     }
 
 
-def gather(entries: Sequence[Entry]) -> Mapping[str, Array]:
-    """The inputs of all entries, row after row; a single entry's arrays are passed on without a copy if they can be."""
-    if len(entries) == 1:
-        return placed(entries[0].inputs)
-    return {name: np.concatenate([entry.inputs[name] for entry in entries]) for name in entries[0].inputs}
+def gather(parts: Sequence[Mapping[str, Array]]) -> Mapping[str, Array]:
+    """The inputs of all requests, row after row; those of a single one are passed on without a copy if they can be."""
+    if len(parts) == 1:
+        return placed(parts[0])
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def split(outputs: Mapping[str, Array], entries: Sequence[Entry]) -> list[Mapping[str, Array]]:
-    """Each entry's rows of the outputs, as views, in the order of the entries.
+def split(outputs: Mapping[str, Array], rows: Sequence[int]) -> list[Mapping[str, Array]]:
+    """Each request's rows of the outputs, as views, in the order of the requests.
+
+    Args:
+        outputs: Of the whole batch.
+        rows: Of each request.
 
     Raises:
         BackendFailure: An output has not as many rows as the inputs had.
     """
-    if len(entries) == 1:
+    if len(rows) == 1:
         return [outputs]
-    rows = [entry.waiting.rows for entry in entries]
     total = sum(rows)
     for name, array in outputs.items():
         if array.ndim == 0 or array.shape[0] != total:

@@ -8,24 +8,28 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from pasarela_server.errors import DeadlineExpired, QueueFull, ServerStopping
 from pasarela_server.scheduling.batch import Batch, BatchAnswer, Entry
 from pasarela_server.scheduling.estimate import DurationEstimate
 from pasarela_server.scheduling.occupancy import Occupancy, Outlook
-from pasarela_server.scheduling.policy import BatchingPolicy, Take, Wait, decide, decide_line
+from pasarela_server.scheduling.policy import BatchingPolicy, CloseReason, Take, Wait, decide, decide_lone
 from pasarela_server.scheduling.queue import Dropped, QueuePolicy, RequestQueue
 
 _LOOKED_AT_EVERY_S = 0.02
 
 
-@dataclass(frozen=True, slots=True)
-class Loan:
-    """A batch that is not executed by the thread of its instance."""
+class Loan(NamedTuple):
+    """A session that is used by another thread than its instance's, for one request."""
 
     instance: int
-    batch: Batch
+    rows: int
+    """Of the request."""
+    reason: CloseReason
+    """Why it need not wait for others."""
+    since_s: float
 
 
 class DynamicBatcher:
@@ -59,7 +63,9 @@ class DynamicBatcher:
         self._clock = clock
         self._queue = RequestQueue(name, levels, default_level, policy.max_rows, policy.ripe_rows)
         self._occupancy = Occupancy(policy, instances)
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        """Told when the queue, or what an instance waits for, has changed. Its lock is `_lock`, cheaper to take."""
         self._closed = False
         self._idle: set[int] = set()
         """Instances whose threads wait, because nothing else does."""
@@ -86,7 +92,7 @@ class DynamicBatcher:
         now_s = self._clock()
         late: Outlook | None = None
         ticket: int | None = None
-        with self._changed:
+        with self._lock:
             if self._closed:
                 raise ServerStopping(f"model '{self._name}' is being unloaded and takes no new requests")
             dropped = self._sweep(now_s)
@@ -113,7 +119,7 @@ class DynamicBatcher:
             priority: Its level.
             ahead: Requests like it that come before it, and have not been submitted yet.
         """
-        with self._changed:
+        with self._lock:
             return self._occupancy.outlook(1, self._queue.before(priority, shape), ahead, self._clock())
 
     def take(self, instance: int = 0) -> Batch | None:
@@ -121,10 +127,10 @@ class DynamicBatcher:
 
         Calling it says that the instance has done with the batch that it took before.
         """
-        with self._changed:
+        with self._lock:
             self._occupancy.ended(instance, self._clock())
         while True:
-            with self._changed:
+            with self._lock:
                 while instance in self._lent:
                     self._changed.wait()
                 self._idle.discard(instance)
@@ -142,7 +148,7 @@ class DynamicBatcher:
 
     def try_take(self, instance: int = 0) -> Batch | Wait:
         """One step of `take`, without blocking: the batch that is due now, or how long until one may be."""
-        with self._changed:
+        with self._lock:
             now_s = self._clock()
             self._occupancy.ended(instance, now_s)
             dropped = self._sweep(now_s)
@@ -150,23 +156,24 @@ class DynamicBatcher:
         self._resolve_dropped(dropped)
         return batch if batch is not None else step if isinstance(step, Wait) else Wait(0.0)
 
-    def borrow(self, entry: Entry, least_s: float, likely_s: float) -> Loan | None:
-        """Lets the calling thread execute an entry itself, on the session of an instance that has nothing to do.
+    def borrow(self, rows: int, deadline_s: float, least_s: float, likely_s: float) -> Loan | None:
+        """Lets the calling thread execute a request itself, on the session of an instance that has nothing to do.
 
         What it takes on an instance's thread includes waits for the interpreter, so the shortest executions there say
         whether it is worth a try, and those of other loans whether it is again.
 
         Args:
-            entry: Was not submitted.
+            rows: The request's; no more than fit into a batch.
+            deadline_s: When its answer is of no use any more; infinite if it always is.
             least_s: What the shortest execution may have taken on an instance's thread, for a first try.
             likely_s: What most loans may have taken, for another.
 
         Returns:
-            What `give_back` must be told afterwards. None if the entry is to be submitted: no instance is idle, others
-            wait, it would take too long or nothing is known of that, or it may be too late.
+            What `give_back` must be told afterwards. None if the request is to be submitted: no instance is idle,
+            others wait, it would take too long or nothing is known of that, or it may be too late.
         """
         now_s = self._clock()
-        with self._changed:
+        with self._lock:
             if self._closed or self._queue or not self._idle:
                 return None
             if now_s > self._looked_s + _LOOKED_AT_EVERY_S:
@@ -174,31 +181,31 @@ class DynamicBatcher:
                 tried_s = self._borrowed.span(now_s).likely_s
                 self._expected_s = tried_s or self._occupancy.batch(1, now_s).least_s
                 self._lends = 0 < self._expected_s <= (likely_s if tried_s else least_s)
-            if not self._lends or entry.waiting.deadline_s - now_s < self._expected_s:
+            if not self._lends or deadline_s - now_s < self._expected_s:
                 return None
-            step = decide_line((entry.waiting,), self._policy, now_s)
-            if isinstance(step, Wait):
+            reason = decide_lone(rows, self._policy)
+            if reason is None:
                 return None
             instance = self._idle.pop()
             self._lent.add(instance)
-            self._occupancy.began(instance, entry.waiting.rows, now_s)
-        entry.future.set_running_or_notify_cancel()
-        return Loan(instance, Batch((entry,), step.reason, now_s))
+            self._occupancy.began(instance, rows, now_s)
+        return Loan(instance, rows, reason, now_s)
 
     def give_back(self, loan: Loan) -> None:
         """Ends what `borrow` began."""
         now_s = self._clock()
-        with self._changed:
-            self._occupancy.ended(loan.instance, now_s)
-            self._borrowed.add(now_s - loan.batch.taken_s, now_s)
-            self._lent.discard(loan.instance)
-            self._idle.add(loan.instance)
+        instance = loan.instance
+        with self._lock:
+            self._occupancy.ended(instance, now_s)
+            self._borrowed.add(now_s - loan.since_s, now_s)
+            self._lent.discard(instance)
+            self._idle.add(instance)
             if self._queue or self._closed:
                 self._changed.notify_all()  # the instance's own thread may have been woken, and gone back to sleep
 
     def close(self, *, drain: bool) -> None:
         """Refuses new entries. What waits is still handed out if `drain`, and else fails with ServerStopping."""
-        with self._changed:
+        with self._lock:
             self._closed = True
             self._policy = replace(self._policy, max_queue_delay_s=0.0)  # nothing more will come to wait for
             abandoned = [] if drain else self._queue.clear()
@@ -218,7 +225,7 @@ class DynamicBatcher:
         Args:
             error: Makes the reason, one for each entry.
         """
-        with self._changed:
+        with self._lock:
             waiting = self._queue.clear()
         for entry in waiting:
             if entry.future.set_running_or_notify_cancel():
@@ -268,7 +275,7 @@ class DynamicBatcher:
         """A client that goes makes room at once."""
         if not future.cancelled():
             return
-        with self._changed:
+        with self._lock:
             entry = self._queue.discard(ticket)
             self._changed.notify()
         if entry is not None:

@@ -7,23 +7,23 @@ can, and otherwise by another that takes its place (see `Scheduler`).
 from __future__ import annotations
 
 import contextlib
-import functools
-import itertools
 import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from typing import Any
 
 from pasarela_server.backends.base import PartsSession, Session, WideSession
 from pasarela_server.backends.outputs import OutputCheck
 from pasarela_server.errors import BackendFailure, OutOfMemory, ServingError
 from pasarela_server.request import Timings
 from pasarela_server.scheduling.batch import Batch, BatchAnswer, gather, placed, split
-from pasarela_server.scheduling.batcher import DynamicBatcher
+from pasarela_server.scheduling.batcher import DynamicBatcher, Loan
 from pasarela_server.scheduling.cores import UNBOUNDED, CoreBudget
 from pasarela_server.scheduling.execution import Execution, OnExecution, nobody_listens
+from pasarela_server.scheduling.policy import CloseReason
 from pasarela_server.scheduling.running import Running
 from pasarela_server.scheduling.wide import WideExecutions
 from pasarela_server.tensor import Array
@@ -175,18 +175,13 @@ class ModelInstance:
             wide: Whether to use more cores than one session has; they are the caller's.
             running: What the watchdog sees of it; None if nobody watches.
         """
-        marks_s = [self._clock()]
+        began_s = self._clock()
         if running is not None:
-            running.began_s = marks_s[0]
+            running.began_s = began_s
+        parts = [entry.inputs for entry in batch.entries]
+        rows = [entry.waiting.rows for entry in batch.entries]
         try:
-            infer = self._inference(batch, wide=wide)
-            marks_s.append(self._clock())
-            outputs = infer()
-            marks_s.append(self._clock())
-            if self._outputs is not None:
-                self._outputs.check(outputs, batch.rows)
-            answers = split(outputs, batch.entries)
-            marks_s.append(self._clock())
+            answers, execution = self._compute(parts, rows, batch.reason, began_s, wide=wide)
         except BaseException as error:
             if running is None or running.claim():
                 self._fail(batch, error)
@@ -195,44 +190,85 @@ class ModelInstance:
         else:
             if running is not None and not running.claim():
                 return
-            input_ns, infer_ns, output_ns = (
-                round((after_s - before_s) * 1e9) for before_s, after_s in itertools.pairwise(marks_s)
-            )
-            execution = Execution(batch.rows, input_ns, infer_ns, output_ns, batch.reason.value, self.index)
             self._on_execution(execution)
-            self._answer(batch, answers, execution, marks_s[0])
+            for entry, outputs in zip(batch.entries, answers, strict=True):
+                timings = _timings(execution, entry.waiting.enqueued_s, began_s)
+                entry.future.set_result(BatchAnswer(outputs, timings))
 
-    def _inference(self, batch: Batch, *, wide: bool) -> Callable[[], Mapping[str, Array]]:
-        """What runs a batch; its inputs are gathered here unless the session does that itself."""
+    def answer(self, inputs: Mapping[str, Array], loan: Loan) -> BatchAnswer:
+        """Executes one request on the calling thread, which has borrowed the session. Nobody watches there.
+
+        Raises:
+            BackendFailure: The framework raised, or answered what does not fit.
+        """
+        began_s = self._clock()
+        try:
+            (outputs,), execution = self._compute((inputs,), (loan.rows,), loan.reason, began_s)
+        except (ServingError, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self._log_failure(loan.rows, error)
+            raise self._failure(error) from error
+        self._on_execution(execution)
+        return BatchAnswer(outputs, _timings(execution, loan.since_s, began_s))
+
+    def _compute(
+        self,
+        parts: Sequence[Mapping[str, Array]],
+        rows: Sequence[int],
+        reason: CloseReason,
+        began_s: float,
+        *,
+        wide: bool = False,
+    ) -> tuple[list[Mapping[str, Array]], Execution]:
+        """The outputs of each request of a batch, and where the time went.
+
+        Args:
+            parts: The inputs of each request.
+            rows: Of each request.
+            reason: Why the batch was closed.
+            began_s: When it began.
+            wide: See `execute`.
+        """
+        together = sum(rows)
+        infer, inputs = self._inference(parts, wide=wide)
+        gathered_s = self._clock()
+        outputs = infer(inputs)
+        inferred_s = self._clock()
+        if self._outputs is not None:
+            self._outputs.check(outputs, together)
+        answers = split(outputs, rows)
+        split_s = self._clock()
+        return answers, Execution(
+            together,
+            round((gathered_s - began_s) * 1e9),
+            round((inferred_s - gathered_s) * 1e9),
+            round((split_s - inferred_s) * 1e9),
+            reason.value,
+            self.index,
+        )
+
+    def _inference(
+        self, parts: Sequence[Mapping[str, Array]], *, wide: bool
+    ) -> tuple[Callable[[Any], Mapping[str, Array]], Any]:
+        """What runs a batch, and with what: inputs are gathered here unless the session does that itself."""
         if wide and self._wide is not None:
-            return functools.partial(self._wide.session.infer_wide, gather(batch.entries))
+            return self._wide.session.infer_wide, gather(parts)
         if self._parts_session is not None:
-            return functools.partial(self._parts_session.infer_parts, [placed(entry.inputs) for entry in batch.entries])
-        return functools.partial(self._session.infer, gather(batch.entries))
-
-    def _answer(self, batch: Batch, answers: list[Mapping[str, Array]], execution: Execution, began_s: float) -> None:
-        for entry, outputs in zip(batch.entries, answers, strict=True):
-            timings = Timings(
-                submitted_ns=round(entry.waiting.enqueued_s * 1e9),
-                queue_ns=round((began_s - entry.waiting.enqueued_s) * 1e9),
-                batch_ns=execution.input_ns,
-                infer_ns=execution.infer_ns,
-                split_ns=execution.output_ns,
-                batch_size=execution.rows,
-                close_reason=execution.close_reason,
-                instance=execution.instance,
-                batch_began_ns=round(began_s * 1e9),
-            )
-            entry.future.set_result(BatchAnswer(outputs, timings))
+            return self._parts_session.infer_parts, [placed(part) for part in parts]
+        return self._session.infer, gather(parts)
 
     def _fail(self, batch: Batch, error: BaseException) -> None:
         if not isinstance(error, ServingError):
-            _log.error("model '%s' failed on a batch of %d rows", self._name, batch.rows, exc_info=error)
+            self._log_failure(batch.rows, error)
         for entry in batch.entries:
             if not entry.future.done():
                 failure = self._failure(error)
                 failure.__cause__ = error
                 entry.future.set_exception(failure)
+
+    def _log_failure(self, rows: int, error: BaseException) -> None:
+        _log.error("model '%s' failed on a batch of %d rows", self._name, rows, exc_info=error)
 
     def _failure(self, error: BaseException) -> ServingError:
         """An exception of its own for a waiter: each will get a traceback of its own."""
@@ -241,3 +277,18 @@ class ModelInstance:
         if isinstance(error, MemoryError):
             return OutOfMemory(f"model '{self._name}': memory ran out while it computed")
         return BackendFailure(f"model '{self._name}' failed while it computed; the server's log says why")
+
+
+def _timings(execution: Execution, submitted_s: float, began_s: float) -> Timings:
+    """Of one request of a batch."""
+    return Timings(
+        submitted_ns=round(submitted_s * 1e9),
+        queue_ns=round((began_s - submitted_s) * 1e9),
+        batch_ns=execution.input_ns,
+        infer_ns=execution.infer_ns,
+        split_ns=execution.output_ns,
+        batch_size=execution.rows,
+        close_reason=execution.close_reason,
+        instance=execution.instance,
+        batch_began_ns=round(began_s * 1e9),
+    )

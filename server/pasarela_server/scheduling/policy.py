@@ -140,6 +140,25 @@ def decide_line(
     return Wait(min(remaining_s, spare_s))
 
 
+def decide_lone(rows: int, policy: BatchingPolicy) -> CloseReason | None:
+    """Decides whether a request that has just come, and found nothing else that waits, is executed at once.
+
+    Args:
+        rows: Its rows; no more than fit into a batch.
+        policy: As for `decide`.
+
+    Returns:
+        Why it is: what `decide_line` would say of it. None if it has to wait for others.
+    """
+    if policy.merge and rows in policy.preferred_rows:
+        return CloseReason.PREFERRED
+    if rows >= policy.max_rows:
+        return CloseReason.FULL
+    if not policy.merge:
+        return CloseReason.ALONE
+    return None if policy.max_queue_delay_s else CloseReason.IDLE
+
+
 @dataclass(slots=True)
 class _Filled:
     count: int = 0

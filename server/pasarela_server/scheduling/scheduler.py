@@ -102,7 +102,7 @@ class Scheduler:
             in_order: Whether answers leave in the order in which the requests came, whichever was ready first.
             cores: Entered by each execution: where it waits for the cores that all models share.
             budget: Where a single request may take the cores of all instances; None if it may not.
-            small: What `submit_here` executes on the calling thread; None for nothing. There nobody watches.
+            small: What `answer_here` executes on the calling thread; None for nothing. There nobody watches.
             outputs: Looks at each answer; None if nobody does.
             rescue: What to do about instances that hang; None to wait for them for ever.
         """
@@ -145,7 +145,7 @@ class Scheduler:
         return max(1, len(self._instances)) * (self._policy.max_rows if self._policy.merge else 1)
 
     def outlook(self, priority: int = 0, ahead: int = 0) -> Outlook:
-        """What a request of one row can expect that comes now, if it is like the last one.
+        """What a request of one row can expect that comes now, if it is like the last one that was submitted.
 
         Args:
             priority: Its level.
@@ -217,26 +217,30 @@ class Scheduler:
             return entry.future
         return self._order.submit(entry.future, lambda: self._wait_in_line(entry))
 
-    def submit_here(
-        self, inputs: Mapping[str, Array], rows: int, deadline_monotonic_s: float | None = None, priority: int = 0
-    ) -> Future[BatchAnswer]:
-        """The same for a thread that must not be kept for long, and would rather compute than wait for another thread.
+    def answer_here(
+        self, inputs: Mapping[str, Array], rows: int, deadline_monotonic_s: float | None = None
+    ) -> BatchAnswer | None:
+        """Executes one request at once, if that takes less time than two changes of threads and an instance is idle.
 
-        What takes less time than two changes of threads is executed at once, on the session of an idle instance.
+        For a thread that must not be kept for long, and would rather compute than wait for another.
+
+        Returns:
+            The answer. None if the request is to be submitted, and nothing has come of it.
+
+        Raises:
+            BackendFailure: The framework raised.
         """
         small = self._small
-        if small is None or not small.fits(inputs):
-            return self.submit(inputs, rows, deadline_monotonic_s, priority)
-        entry = self._entry(inputs, rows, deadline_monotonic_s, priority)
-        loan = self._batcher.borrow(entry, small.least_s, small.likely_s)
+        if small is None or rows > self._policy.max_rows or not small.fits(inputs):
+            return None
+        deadline_s = math.inf if deadline_monotonic_s is None else deadline_monotonic_s
+        loan = self._batcher.borrow(rows, deadline_s, small.least_s, small.likely_s)
         if loan is None:
-            self._wait_in_line(entry)
-            return entry.future
+            return None
         try:
-            self._instances[loan.instance].execute(loan.batch)
+            return self._instances[loan.instance].answer(inputs, loan)
         finally:
             self._batcher.give_back(loan)
-        return entry.future
 
     def _wait_in_line(self, entry: Entry) -> None:
         self._batcher.submit(entry)

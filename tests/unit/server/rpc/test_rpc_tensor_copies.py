@@ -22,8 +22,8 @@ from pasarela_server.rpc.detection_codec import decode_image_source
 from pasarela_server.rpc.inference import InferenceService
 from pasarela_server.rpc.messages import Reply, read_request, write_reply, write_stream_reply
 from pasarela_server.rpc.shared_memory import SharedMemoryCalls
-from pasarela_server.scheduling.batch import Entry, gather
-from pasarela_server.scheduling.policy import BatchingPolicy, Waiting
+from pasarela_server.scheduling.batch import gather
+from pasarela_server.scheduling.policy import BatchingPolicy
 from pasarela_server.scheduling.scheduler import Scheduler
 from pasarela_server.tensor import DataType, Tensor
 
@@ -168,10 +168,6 @@ async def test_shared_memory_is_seen_where_it_is(service, model, region):
     model.given = None
 
 
-def entries(*arrays):
-    return [Entry({"x": array}, Waiting(1, "x", 0.0)) for array in arrays]
-
-
 def view(offset):
     """A tensor over bytes of which the first is at a multiple of 16."""
     return np.frombuffer(bytes(SIZE + 16), np.float32, SIZE // 4, offset).reshape(SHAPE)
@@ -186,9 +182,9 @@ def view(offset):
     ],
 )
 def test_on_the_way_into_the_model(arrays, copies):
-    batch = entries(*arrays)
+    parts = [{"x": array} for array in arrays]
     with counted(copies):
-        gathered = gather(batch)["x"]
+        gathered = gather(parts)["x"]
     assert gathered.flags.aligned
     assert gathered.shape == (len(arrays), *SHAPE[1:])
     assert np.shares_memory(gathered, arrays[0]) == (copies == 0)

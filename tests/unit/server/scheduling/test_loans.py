@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from pasarela_server.errors import BackendFailure, DeadlineExpired, ServerStopping
+from pasarela_server.errors import BackendFailure, DeadlineExpired, InvalidRequest, ServerStopping
+from pasarela_server.scheduling.batch import BatchAnswer
 from pasarela_server.scheduling.policy import BatchingPolicy
 from pasarela_server.scheduling.scheduler import Scheduler, Small
 from pasarela_server.tensor import Array
@@ -62,12 +63,18 @@ def running(
         scheduler.stop()
 
 
+def ask(scheduler: Scheduler, inputs: Mapping[str, Array], deadline_monotonic_s: float | None = None) -> BatchAnswer:
+    """As a servable does: here if it can be, and else by an instance."""
+    answer = scheduler.answer_here(inputs, 1, deadline_monotonic_s)
+    return scheduler.submit(inputs, 1, deadline_monotonic_s).result(SECONDS) if answer is None else answer
+
+
 def computed_here(
     scheduler: Scheduler, sessions: list[Doubling], inputs: dict[str, Array] | None = None, tries: int = 5000
 ) -> bool:
     """Whether one of many requests, each after the answer to the last, is executed on this thread."""
     for _ in range(tries):
-        scheduler.submit_here(inputs or ones(), 1).result(SECONDS)
+        ask(scheduler, inputs or ones())
         if any(threading.get_ident() in session.threads for session in sessions):
             return True
     return False
@@ -76,7 +83,8 @@ def computed_here(
 def test_a_small_request_is_computed_on_the_thread_that_asks_and_counts_as_the_instances() -> None:
     with running() as (scheduler, sessions):
         assert computed_here(scheduler, sessions)
-        answer = scheduler.submit_here(ones(), 1).result(SECONDS)
+        answer = scheduler.answer_here(ones(), 1)
+        assert answer is not None
         assert answer.outputs["y"].tolist() == [[2.0]]
         assert (answer.timings.instance, answer.timings.batch_size, answer.timings.close_reason) == (0, 1, "idle")
 
@@ -111,12 +119,12 @@ def test_loans_that_take_long_are_not_given_again() -> None:
 
     with running(small=Small(least_s=math.inf, likely_s=0.02), clock=clock) as (scheduler, (session,)):
         for _ in range(5000):
-            scheduler.submit_here(ones(), 1).result(SECONDS)
+            ask(scheduler, ones())
             if session.threads.count(threading.get_ident()) == 4:
                 break
         here = session.threads.count(threading.get_ident())
         for _ in range(4):
-            scheduler.submit_here(ones(), 1).result(SECONDS)
+            ask(scheduler, ones())
         assert here == 4, "so many samples make an estimate"
         assert session.threads.count(threading.get_ident()) == here
 
@@ -125,10 +133,19 @@ def test_failures_reach_the_one_who_asked() -> None:
     with running() as (scheduler, sessions):
         assert computed_here(scheduler, sessions)
         with pytest.raises(BackendFailure):
-            scheduler.submit_here({"x": np.zeros((1, 1), bool)}, 1).result(SECONDS)
+            scheduler.answer_here({"x": np.zeros((1, 1), bool)}, 1)
         with pytest.raises(DeadlineExpired):
-            scheduler.submit_here(ones(), 1, time.monotonic() - 1)
-        assert scheduler.submit_here(ones(), 1).result(SECONDS).outputs["y"].tolist() == [[2.0]]
+            ask(scheduler, ones(), time.monotonic() - 1)
+        assert ask(scheduler, ones()).outputs["y"].tolist() == [[2.0]]
+
+
+def test_what_is_no_request_is_left_to_the_door() -> None:
+    with running() as (scheduler, sessions):
+        assert computed_here(scheduler, sessions)
+        rows = {"x": np.ones((5, 1))}
+        assert scheduler.answer_here(rows, 5) is None
+        with pytest.raises(InvalidRequest, match="at most 4 rows"):
+            scheduler.submit(rows, 5)
 
 
 def test_a_stopped_scheduler_lends_nothing() -> None:
@@ -136,21 +153,22 @@ def test_a_stopped_scheduler_lends_nothing() -> None:
         assert computed_here(scheduler, sessions)
         scheduler.stop()
         with pytest.raises(ServerStopping):
-            scheduler.submit_here(ones(), 1)
+            ask(scheduler, ones())
 
 
 @pytest.mark.parametrize("sessions", [1, 3])
 def test_many_threads_that_ask_both_ways_get_their_own_answers(sessions: int) -> None:
     with running(sessions) as (scheduler, used), ThreadPoolExecutor(8) as pool:
 
-        def ask(number: int) -> None:
+        def ask_often(number: int) -> None:
             for turn in range(200):
-                submit = scheduler.submit_here if (number + turn) % 2 else scheduler.submit
                 value = number * 1000 + turn
-                answer = submit({"x": np.array([[float(value)]])}, 1).result(SECONDS)
+                inputs = {"x": np.array([[float(value)]])}
+                here = (number + turn) % 2
+                answer = ask(scheduler, inputs) if here else scheduler.submit(inputs, 1).result(SECONDS)
                 assert answer.outputs["y"].tolist() == [[2.0 * value]]
 
-        for done in [pool.submit(ask, number) for number in range(8)]:
+        for done in [pool.submit(ask_often, number) for number in range(8)]:
             done.result(SECONDS)
         assert scheduler.waiting == 0
     assert sum(len(session.threads) for session in used) <= 1600

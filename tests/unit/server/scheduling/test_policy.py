@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pasarela_server.scheduling.policy import BatchingPolicy, CloseReason, Take, Wait, Waiting, decide, decide_line
+from pasarela_server.scheduling.policy import (
+    BatchingPolicy,
+    CloseReason,
+    Take,
+    Wait,
+    Waiting,
+    decide,
+    decide_line,
+    decide_lone,
+)
 
 NOW = 100.0
 
@@ -84,6 +93,20 @@ LINES = [
 @pytest.mark.parametrize(("policy", "lines", "expected"), [row[1:] for row in LINES], ids=[row[0] for row in LINES])
 def test_decide_between_lines(policy: BatchingPolicy, lines: dict[str, list[Waiting]], expected: Take | Wait) -> None:
     assert decide(lines.items(), policy, NOW, service_s=0.25) == expected
+
+
+@given(st.integers(1, 8), st.integers(1, 8), st.sets(st.integers(1, 8)), st.booleans(), st.sampled_from([0.0, 0.5]))
+def test_a_lone_request_is_decided_as_a_line_of_one(
+    rows: int, max_rows: int, preferred: set[int], merge: bool, delay_s: float
+) -> None:
+    policy = BatchingPolicy(
+        max_rows=max_rows,
+        merge=merge,
+        preferred_rows=tuple(p for p in preferred if p <= max_rows),
+        max_queue_delay_s=delay_s,
+    )
+    step = decide_line(queue((min(rows, max_rows), 0.0)), policy, NOW)
+    assert decide_lone(min(rows, max_rows), policy) == (step.reason if isinstance(step, Take) else None)
 
 
 @given(
