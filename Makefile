@@ -25,7 +25,7 @@ help:  ## list these commands
 
 .venv/.dev: .venv/.serve pyproject.toml
 	@echo "Installing training and the development tools into .venv (PyTorch: several GB, some minutes) …"
-	@$(PIP) -e proto -e 'server[onnxruntime,openvino,pytorch]' -e 'client[media,video]' -e training --group dev
+	@$(PIP) -e proto -e 'server[nvjpeg,onnxruntime,openvino,pytorch]' -e 'client[media,video]' -e training --group dev
 	@touch $@
 
 setup: .venv/.dev  ## create .venv with everything: serving, training, development tools

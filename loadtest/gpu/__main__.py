@@ -64,6 +64,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="how often each figure is taken")
     parser.add_argument("--seconds", type=float, default=4.0, help="how long one measurement takes")
     parser.add_argument("--parameters", default="", help="of the raw models, as precision=f32,cuda_graphs=off")
+    parser.add_argument("--jpeg-device", default="cpu", help="where JPEGs are decoded: cpu, gpu or cuda:N")
     parser.add_argument("--server-flags", default="", help="more flags of the server, as one string")
     parser.add_argument("--only", default=",".join(_COLUMNS), help="figures to take")
     parser.add_argument("--json", type=Path, help="write all measurements here, too")
@@ -77,7 +78,7 @@ def measure(options: argparse.Namespace, sizes: list[int], images: list[bytes], 
     only = set(options.only.split(","))
     repository = folder / "repository"
     parameters = dict(pair.split("=", 1) for pair in options.parameters.split(",") if pair)
-    write_repository(options.artefact, sizes, options.instances, parameters, repository)
+    write_repository(options.artefact, sizes, options.instances, parameters, repository, options.jpeg_device)
     figures: Figures = defaultdict(lambda: defaultdict(list))
     with contextlib.ExitStack() as undo:
         # All are there at the same time, and idle but for one: each round then goes through all of them in turn.

@@ -21,8 +21,10 @@ import numpy as np
 
 from pasarela_server.backends import Backend, BackendOptions, load_backend
 from pasarela_server.backends.cuda import find_cuda_memory
+from pasarela_server.backends.jpeg_batches import Placement, open_jpeg_batches
+from pasarela_server.detection.exif import upright
 from pasarela_server.detection.image import decode_image
-from pasarela_server.detection.letterbox import Letterbox
+from pasarela_server.detection.letterbox import PADDING_VALUE, Letterbox
 from pasarela_server.errors import BackendFailure, InvalidModel
 
 ROOT = Path(__file__).parents[2]
@@ -272,6 +274,26 @@ def _own_memory(pipe: Any) -> None:
     pipe.recv()
 
 
+def check_jpegs(_: Given) -> str:
+    """JPEGs decoded in batches on the GPU against the processor: photographs, every orientation, and broken ones."""
+    batches = open_jpeg_batches(0)
+    files = [path.read_bytes() for path in sorted((ROOT / "docs/images/samples").glob("*.jpg"))]
+    far = []
+    for turn in range(1, 9):
+        seen = [np.ascontiguousarray(upright(decode_image(file), turn)) for file in files]
+        boxes = [Letterbox.fit(image.shape[:2], (640, 640)) for image in seen]
+        placements = [Placement(turn, *box.resized, box.top, box.left) for box in boxes]
+        laid = batches.lay([*files, files[0][:4000]], [*placements, placements[0]], (640, 640), PADDING_VALUE)
+        assert [canvas is None for canvas in laid] == [False] * len(files) + [laid[-1] is None]
+        for canvas, box, image in zip(laid, boxes, seen, strict=False):
+            assert canvas is not None
+            far.append(np.abs(canvas.astype(np.int16) - box.apply(image)))
+    mean, most = float(np.mean(far)), int(np.max(far))
+    assert mean < 2.0, f"{mean:.2f} levels on average"
+    broken = "refused" if laid[-1] is None else "decoded as far as it goes"
+    return f"{mean:.3f} levels of 255 off on average, {most} at most; a file that is cut off is {broken}"
+
+
 CHECKS: tuple[Callable[[Given], str], ...] = (
     check_precisions,
     check_sizes,
@@ -280,6 +302,7 @@ CHECKS: tuple[Callable[[Given], str], ...] = (
     check_compiled,
     check_memory,
     check_shared_memory,
+    check_jpegs,
 )
 
 

@@ -11,7 +11,8 @@ instance_group {{ kind: KIND_GPU count: {instances} }}
 {batching}
 """
 _QUEUE = "dynamic_batching { default_queue_policy { max_queue_size: 4096 } }"
-_DETECTION = 'backend: "detection"\nparameters {{ key: "model" value {{ string_value: "{raw}" }} }}\n'
+_DETECTION = 'backend: "detection"\n'
+_PARAMETER = 'parameters {{ key: "{key}" value {{ string_value: "{value}" }} }}\n'
 
 
 def raw_name(rows: int) -> str:
@@ -24,7 +25,9 @@ def detection_name(rows: int) -> str:
     return f"detect_{rows}"
 
 
-def write_repository(artefact: Path, sizes: list[int], instances: int, parameters: dict[str, str], root: Path) -> None:
+def write_repository(
+    artefact: Path, sizes: list[int], instances: int, parameters: dict[str, str], root: Path, jpeg_device: str = "cpu"
+) -> None:
     """Writes a raw model and a detection model for each largest batch; with one row nothing is ever merged.
 
     Args:
@@ -33,6 +36,7 @@ def write_repository(artefact: Path, sizes: list[int], instances: int, parameter
         instances: Sessions of each model.
         parameters: More parameters of the raw models, as `precision`.
         root: An empty folder.
+        jpeg_device: Where JPEGs are decoded.
     """
     for rows in sizes:
         raw, detection = root / raw_name(rows), root / detection_name(rows)
@@ -40,7 +44,12 @@ def write_repository(artefact: Path, sizes: list[int], instances: int, parameter
         detection.mkdir()
         shutil.copyfile(artefact, raw / "1" / f"model{artefact.suffix}")
         written = _RAW.format(rows=rows, instances=instances, batching=_QUEUE)
-        for key, value in parameters.items():
-            written += f'parameters {{ key: "{key}" value {{ string_value: "{value}" }} }}\n'
+        written += _parameters(parameters)
         (raw / "config.pbtxt").write_text(written, encoding="utf-8")
-        (detection / "config.pbtxt").write_text(_DETECTION.format(raw=raw.name), encoding="utf-8")
+        (detection / "config.pbtxt").write_text(
+            _DETECTION + _parameters({"model": raw.name, "jpeg_device": jpeg_device}), encoding="utf-8"
+        )
+
+
+def _parameters(values: dict[str, str]) -> str:
+    return "".join(_PARAMETER.format(key=key, value=value) for key, value in values.items())

@@ -1,7 +1,9 @@
 """Images that cannot be detected on, and some that can, through both services of a real server."""
 
+import shutil
 import struct
 import zlib
+from pathlib import Path
 
 import cv2
 import grpc
@@ -9,6 +11,9 @@ import numpy as np
 import pytest
 
 from pasarela_proto import detection_pb2, inference_pb2
+from tests.jpeg_twin import TWIN
+
+SAMPLES = Path(__file__).parents[2] / "docs/images/samples"
 
 
 @pytest.fixture(scope="module")
@@ -18,9 +23,20 @@ def fronted(repository, start_server):
         yield running
 
 
-@pytest.fixture(params=["server", "fronted"], ids=["one process", "two fronts"])
+@pytest.fixture(scope="module")
+def staged(repository, start_server, tmp_path_factory):
+    """A server whose JPEGs are decoded in batches, with the CPU in the GPU's place."""
+    models = tmp_path_factory.mktemp("staged") / "models"
+    shutil.copytree(repository, models)
+    with (models / "garments" / "config.pbtxt").open("a") as config:
+        config.write('parameters { key: "jpeg_device" value { string_value: "gpu" } }\n')
+    with start_server(models, under=TWIN) as running:
+        yield running
+
+
+@pytest.fixture(params=["server", "fronted", "staged"], ids=["one process", "two fronts", "JPEGs in batches"])
 def stubs(request, stubs_for):
-    """Stubs that call the shared server, and then one with front processes."""
+    """Stubs that call the shared server, then one with front processes, then one that decodes in batches."""
     return stubs_for(request.getfixturevalue(request.param).address)
 
 
@@ -69,6 +85,28 @@ def test_bad_images_are_refused_by_both_services(stubs, jpeg, png, spoil, text):
         assert failure.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert "garments" in failure.details()
         assert text in failure.details()
+
+
+def test_batches_decode_what_the_processor_decodes(server, staged, stubs_for):
+    """Photographs, all at once by one server, and by the other: the same garments in the same places."""
+    files = [path.read_bytes() for path in sorted(SAMPLES.glob("*.jpg"))]
+    calls = {
+        name: [
+            stubs_for(running.address).detection.Detect.future(
+                detection_pb2.DetectRequest(model_name="garments", image={"encoded": file})
+            )
+            for file in files * 4
+        ]
+        for name, running in (("alone", server), ("staged", staged))
+    }
+    for one, other in zip(*([call.result() for call in each] for each in calls.values()), strict=True):
+        assert list(other.detections.class_names) == list(one.detections.class_names)
+        np.testing.assert_allclose(other.detections.boxes, one.detections.boxes, atol=2)
+        np.testing.assert_allclose(other.detections.scores, one.detections.scores, atol=0.02)
+        assert one.timings.letterbox_ns > 0
+        assert other.timings.letterbox_ns == 0
+        assert other.timings.decode_ns > 0
+    assert "JPEGs are decoded in batches on CUDA device 0" in staged.log.read_text()
 
 
 def test_an_image_of_one_pixel_is_an_image(stubs):

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from pasarela_server.backends.reasons import reason
+from pasarela_server.config.values import cuda_device
 from pasarela_server.errors import BackendFailure, BackendMissing, InvalidModel, OutOfMemory, ServingError
 
 _NO_MEMORY = re.compile(
     r"bad_alloc|out of memory|(cannot|can't|could not|failed to|unable to) allocate|insufficient memory", re.IGNORECASE
 )
-_DEVICE = re.compile(r"(cpu)|(?:gpu|cuda)(?::(\d+))?", re.IGNORECASE)
 
 
 def import_framework(module: str, extra: str) -> Any:
@@ -83,7 +83,7 @@ def cuda_index(parameters: Mapping[str, str]) -> int | None:
         InvalidModel: It names neither.
     """
     device = parameters.get("device", "cpu")
-    match = _DEVICE.fullmatch(device.strip())
-    if match is None:
-        raise InvalidModel(f"parameter 'device' is {device!r}; expected cpu, gpu, or cuda:N")
-    return None if match[1] else int(match[2] or 0)
+    try:
+        return cuda_device(device)
+    except ValueError as error:
+        raise InvalidModel(f"parameter 'device' is {device!r}; {error}") from error

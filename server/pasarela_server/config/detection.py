@@ -12,6 +12,7 @@ from pasarela_server.config.complete import Completed
 from pasarela_server.config.model import ModelConfig
 from pasarela_server.config.plan import DETECTION, check_name, version_policy
 from pasarela_server.config.tensors import complete_tensors
+from pasarela_server.config.values import cuda_device
 from pasarela_server.errors import InvalidModel
 from pasarela_server.request import VERSION_LABEL, VersionName
 from pasarela_server.tensor import DataType, TensorSpec
@@ -24,7 +25,7 @@ DETECTION_OUTPUTS = (
     TensorSpec("class_ids", DataType.INT32, (-1,)),
     TensorSpec("class_names", DataType.BYTES, (-1,)),
 )
-_PARAMETERS = ("model", "model_version", "confidence", "iou", "max_detections", "jpeg_margin")
+_PARAMETERS = ("model", "model_version", "confidence", "iou", "max_detections", "jpeg_margin", "jpeg_device")
 _FIELDS_OF_THE_RAW_MODEL = (
     "max_batch_size",
     "dynamic_batching",
@@ -57,6 +58,8 @@ class DetectionConfig:
     defaults: DetectionDefaults = DetectionDefaults()
     jpeg_margin: float | None = None
     """How many times as large as the network sees it a JPEG is decoded at least; None: as leaves accuracy as it is."""
+    jpeg_device: int | None = None
+    """The CUDA device that decodes JPEGs; None: the processor does."""
 
 
 def complete_detection(
@@ -129,7 +132,16 @@ def _detection(written: model_config_pb2.ModelConfig, folder: str, source: str) 
             max_detections=read_number(parameters, "max_detections", int, 1, math.inf, source),
         ),
         jpeg_margin=read_number(parameters, "jpeg_margin", float, 1.0, math.inf, source),
+        jpeg_device=_jpeg_device(parameters, source),
     )
+
+
+def _jpeg_device(parameters: Mapping[str, str], source: str) -> int | None:
+    text = parameters.get("jpeg_device", "cpu")
+    try:
+        return cuda_device(text)
+    except ValueError as error:
+        raise InvalidModel(f"{source}: parameter 'jpeg_device' is {text!r}; {error}") from error
 
 
 def read_version(parameters: Mapping[str, str], source: str) -> VersionName:

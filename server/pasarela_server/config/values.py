@@ -9,6 +9,7 @@ from pathlib import Path
 _TRUE = {"true", "1", "yes", "on"}
 _FALSE = {"false", "0", "no", "off"}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s|m|h)")
+_DEVICE = re.compile(r"(cpu)|(?:gpu|cuda)(?::(\d+))?", re.IGNORECASE)
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -93,6 +94,14 @@ def whole_number_or_auto(least: int, most: int) -> Callable[[str], int | None]:
             raise ValueError(f"{error}, or auto") from None
 
     return read
+
+
+def cuda_device(text: str) -> int | None:
+    """Reads a device: the index of a CUDA device for `gpu`, `cuda` or `cuda:N`; None for `cpu`."""
+    match = _DEVICE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError("expected cpu, gpu, or cuda:N")
+    return None if match[1] else int(match[2] or 0)
 
 
 def duration_s(text: str) -> float:

@@ -12,16 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import simplejpeg
 
-from pasarela_server.detection.effort import check_jpeg
-from pasarela_server.detection.exif import LYING, jpeg_exif, orientation, upright
-from pasarela_server.detection.refusals import UNREADABLE, check_size, unreadable
+from pasarela_server.detection.exif import upright
+from pasarela_server.detection.jpeg_header import Size, read_jpeg_header
 from pasarela_server.detection.signature import ImageFormat, describe, image_format
 from pasarela_server.errors import InvalidRequest
 
 RgbImage = npt.NDArray[np.uint8]
 """(h, w, 3), C-contiguous."""
-Size = tuple[int, int]
-"""(height, width) in pixels."""
 
 _ACCURATE_BELOW = 3
 """Larger images gain accuracy when they are scaled down by the decoder: that changes it, too."""
@@ -96,16 +93,10 @@ def _whole(pixels: RgbImage) -> DecodedImage:
 def _decode_jpeg(
     data: bytes | memoryview, resized: Callable[[Size], Size] | None, margin: float | None, max_pixels: int
 ) -> DecodedImage:
-    try:
-        height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data, strict=False)
-    except UNREADABLE as error:
-        raise unreadable(ImageFormat.JPEG, error) from error
-    check_size(ImageFormat.JPEG, height, width, max_pixels)
-    check_jpeg(data)
-    if colorspace.upper() in {"CMYK", "YCCK"}:
+    header = read_jpeg_header(data, max_pixels)
+    if header.is_cmyk:
         return _whole(_decode_with_pillow(data, ImageFormat.JPEG, max_pixels))
-    turn = orientation(jpeg_exif(data))
-    size = (width, height) if turn in LYING else (height, width)
+    size, (height, width) = header.size, header.stored
     divisor = 1 if resized is None else jpeg_divisor(size, resized(size), margin)
     try:
         pixels = simplejpeg.decode_jpeg(
@@ -116,7 +107,7 @@ def _decode_jpeg(
             raise InvalidRequest("the JPEG image ends early: bytes are missing at its end") from error
         # Any other complaint may be harmless; Pillow overlooks those, and still refuses what ends early.
         return _whole(_decode_with_pillow(data, ImageFormat.JPEG, max_pixels))
-    return DecodedImage(upright(pixels, turn), size)
+    return DecodedImage(upright(pixels, header.turn), size)
 
 
 def _decode_with_pillow(data: bytes | memoryview, kind: ImageFormat, max_pixels: int) -> RgbImage:

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,9 @@ from pasarela_server.repository.pipeline import DetectionPipeline, ImageLimits, 
 from pasarela_server.repository.result import DetectOverrides, DetectResult, ImageSource
 from pasarela_server.request import InferRequest, InferResponse, ParameterValue, priority_of
 from pasarela_server.tensor import Array, Tensor
+
+if TYPE_CHECKING:
+    from pasarela_server.repository.jpeg_stage import JpegStage
 
 _NO_OVERRIDES = DetectOverrides()
 
@@ -33,11 +37,24 @@ class DetectionServable:
         defaults: DetectOptions,
         pool: Executor,
         limits: ImageLimits,
+        jpegs: JpegStage | None = None,
     ) -> None:
+        """Puts the parts together.
+
+        Args:
+            config: The complete configuration.
+            version: The version's number.
+            raw: Pins the raw model for one request.
+            defaults: What holds where a request says nothing.
+            pool: Runs the work on pixels.
+            limits: Bounds on images.
+            jpegs: Decodes JPEGs in batches; the servable owns it. None: the pool decodes them.
+        """
+        self._jpegs = jpegs
         self._config = config
         self._version = version
         self._raw = raw
-        self._pipeline = DetectionPipeline(config.name, version, raw, pool, defaults, limits)
+        self._pipeline = DetectionPipeline(config.name, version, raw, pool, defaults, limits, jpegs)
         self._outputs = {spec.name: spec.datatype for spec in config.outputs}
 
     @property
@@ -116,7 +133,9 @@ class DetectionServable:
         """Nothing runs here: the raw model's queue is the raw model's."""
 
     def close(self) -> None:
-        """Nothing to free: the raw model belongs to its own servable."""
+        """Ends what decodes JPEGs, if anything does; the raw model belongs to its own servable. Blocks."""
+        if self._jpegs is not None:
+            self._jpegs.close()
 
 
 def read_overrides(model: str, parameters: Mapping[str, ParameterValue]) -> DetectOverrides:

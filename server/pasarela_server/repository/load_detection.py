@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pasarela_server.config.detection import DetectionConfig, complete_detection
 from pasarela_server.detection.options import DetectOptions
@@ -25,6 +26,9 @@ from pasarela_server.repository.raw import RawServable
 from pasarela_server.repository.result import DetectOverrides
 from pasarela_server.repository.servable import Handle, Loaded
 from pasarela_server.request import VersionName
+
+if TYPE_CHECKING:
+    from pasarela_server.repository.jpeg_stage import JpegStage
 
 Acquire = Callable[[str, VersionName], Handle]
 
@@ -61,9 +65,22 @@ def load_detection(desired: DesiredModel, number: int, acquire: Acquire, pool: E
         defaults,
         pool,
         replace(limits, jpeg_margin=detection.jpeg_margin),
+        _open_jpeg_stage(desired, detection.jpeg_device),
     )
     thresholds = f"confidence {defaults.confidence:g}, IoU {defaults.iou:g}, at most {defaults.max_detections}"
-    return Loaded(servable, (f"detects with {description}", f"defaults: {thresholds}"))
+    device = detection.jpeg_device
+    jpegs = () if device is None else (f"JPEGs are decoded in batches on CUDA device {device}",)
+    return Loaded(servable, (f"detects with {description}", f"defaults: {thresholds}", *jpegs))
+
+
+def _open_jpeg_stage(desired: DesiredModel, device: int | None) -> JpegStage | None:
+    if device is None:
+        return None
+    # A server that decodes on the CPU need not import it when it starts.
+    from pasarela_server.backends import jpeg_batches
+    from pasarela_server.repository.jpeg_stage import open_stage
+
+    return open_stage(desired.name, desired.source, lambda: jpeg_batches.open_jpeg_batches(device))
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from pasarela_server.repository.result import DetectOverrides, DetectResult, Ima
 from pasarela_server.scheduling.awaiting import Answers
 from pasarela_server.scheduling.batch import BatchAnswer
 from pasarela_server.tensor import Array
+
+if TYPE_CHECKING:  # a server that has no such stage need not import it
+    from pasarela_server.repository.jpeg_stage import JpegStage, Laid
 
 
 class RawModel(Protocol):
@@ -75,6 +78,7 @@ class DetectionPipeline:
         pool: Executor,
         defaults: DetectOptions,
         limits: ImageLimits,
+        jpegs: JpegStage | None = None,
     ) -> None:
         """Builds the pipeline.
 
@@ -85,6 +89,7 @@ class DetectionPipeline:
             pool: Runs the work on pixels. Its owner shuts it down.
             defaults: What holds where a request says nothing.
             limits: Bounds on images.
+            jpegs: Decodes what it can of them in batches; None: the pool decodes all. Its owner closes it.
         """
         self.model = model
         self.version = version
@@ -92,6 +97,7 @@ class DetectionPipeline:
         self._pool = pool
         self.defaults = defaults
         self.limits = limits
+        self._jpegs = jpegs
         self._answers = Answers()
 
     async def detect(
@@ -126,9 +132,18 @@ class DetectionPipeline:
         number = 0 if line is None else line.number()
         submitted_ns = time.monotonic_ns()
 
-        def prepare() -> _Prepared:
+        def prepare(laid: Laid | None) -> _Prepared:
+            if laid is not None:
+                return _prepared_ahead(laid, submitted_ns)
             with _within_memory(self.model):
                 return _prepare(self.model, image, detector, self.limits, deadline_monotonic_s, submitted_ns, room)
+
+        def decode_ahead() -> Future[Laid | None] | None:
+            if self._jpegs is None or isinstance(image, np.ndarray):
+                return None
+            _check_deadline(self.model, deadline_monotonic_s)
+            with _naming(self.model):
+                return self._jpegs.submit(image, detector, self.limits.max_pixels)
 
         def submit(prepared: _Prepared) -> Future[BatchAnswer]:
             answer_by_s = deadline_monotonic_s
@@ -144,7 +159,7 @@ class DetectionPipeline:
                 line.finished((time.monotonic_ns() - answered_ns) / 1e9)
             return result
 
-        relay = Relay(self._pool, prepare, submit, finish)
+        relay = Relay(self._pool, prepare, submit, finish, decode_ahead if self._jpegs else None)
         if line is None:
             relay.begin()
         else:
@@ -244,21 +259,39 @@ def _prepare(
 ) -> _Prepared:
     """Runs on the pool. The image's bytes are only read."""
     began_ns = time.monotonic_ns()
-    if deadline_monotonic_s is not None and time.monotonic() >= deadline_monotonic_s:
-        raise DeadlineExpired(f"model {model!r}: the deadline passed before the image was decoded")
-    try:
+    _check_deadline(model, deadline_monotonic_s)
+    with _naming(model):
         decoded = (
             _check_pixels(image, limits.max_pixels)
             if isinstance(image, np.ndarray)
             else detector.decode(image, margin=limits.jpeg_margin, max_pixels=limits.max_pixels)
         )
-    except InvalidRequest as error:
-        raise InvalidRequest(f"model {model!r}: {error}") from error
     decoded_ns = time.monotonic_ns()
     with room() as place:
         array, letterbox = detector.preprocess(decoded.pixels, decoded.size, place)
     height, width = decoded.size
     return _Prepared(array, letterbox, height, width, submitted_ns, began_ns, decoded_ns, time.monotonic_ns())
+
+
+def _prepared_ahead(laid: Laid, submitted_ns: int) -> _Prepared:
+    """The network's input of a picture that was decoded in a batch: its letterbox is part of the decoding."""
+    height, width = laid.letterbox.source
+    began_ns, ended_ns = laid.began_ns, laid.ended_ns
+    return _Prepared(laid.canvas[None], laid.letterbox, height, width, submitted_ns, began_ns, ended_ns, ended_ns)
+
+
+def _check_deadline(model: str, deadline_monotonic_s: float | None) -> None:
+    if deadline_monotonic_s is not None and time.monotonic() >= deadline_monotonic_s:
+        raise DeadlineExpired(f"model {model!r}: the deadline passed before the image was decoded")
+
+
+@contextmanager
+def _naming(model: str) -> Iterator[None]:
+    """Says which model an image was refused for."""
+    try:
+        yield
+    except InvalidRequest as error:
+        raise InvalidRequest(f"model {model!r}: {error}") from error
 
 
 def _check_pixels(image: RgbImage, max_pixels: int) -> DecodedImage:

@@ -41,12 +41,26 @@ def test_parameters_are_read_as_what_they_are() -> None:
     assert (detection.model, detection.model_version) == ("raw", 3)
     assert detection.defaults == DetectionDefaults(0.4, 0.5, 7)
     assert detection.jpeg_margin is None
+    assert detection.jpeg_device is None
 
 
 @pytest.mark.parametrize(("text", "expected"), [("1.5", 1.5), ("inf", math.inf)])
 def test_how_small_a_jpeg_is_decoded_can_be_written(text: str, expected: float) -> None:
     written = parse_model_config(text_of(model="raw", jpeg_margin=text), SOURCE)
     assert complete_detection(written, "garments", SOURCE)[1].jpeg_margin == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("cpu", None),  # reason: what holds anyway
+        ("gpu", 0),  # reason: the first one, as for a raw model's device
+        ("cuda:1", 1),  # reason: one of several
+    ],
+)
+def test_where_jpegs_are_decoded_can_be_written(text: str, expected: int | None) -> None:
+    written = parse_model_config(text_of(model="raw", jpeg_device=text), SOURCE)
+    assert complete_detection(written, "garments", SOURCE)[1].jpeg_device == expected
 
 
 def test_clients_read_a_config_without_instances() -> None:
@@ -71,6 +85,7 @@ def test_clients_read_a_config_without_instances() -> None:
         pytest.param(text_of(model="raw", iou="1.5"), "is '1.5'; expected a number from 0 to 1", id="out of range"),
         pytest.param(text_of(model="raw", max_detections="2.5"), "a whole number of at least 1", id="not whole"),
         pytest.param(text_of(model="raw", jpeg_margin="0.5"), "'0.5'; expected a number of at least 1", id="enlarged"),
+        pytest.param(text_of(model="raw", jpeg_device="tpu"), "'tpu'; expected cpu, gpu, or cuda:N", id="no device"),
         pytest.param(text_of(model="raw", model_version="0"), "a whole number of at least 1", id="no version"),
         pytest.param(text_of(model="raw", model_version="Stable"), "or a label of it", id="no label"),
         pytest.param(text_of("max_batch_size: 4", model="raw"), "'max_batch_size' has no meaning", id="batch"),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pasarela_server.errors import BackendFailure, QueueFull
+from pasarela_server.errors import BackendFailure, QueueFull, RequestCancelled
 from pasarela_server.repository.relay import Relay
 from pasarela_server.request import Timings
 from pasarela_server.scheduling.batch import BatchAnswer
@@ -39,11 +39,11 @@ class Route:
         self.pool = StepByStep()
         self.answer: Future[BatchAnswer] = Future()
         steps: dict[str, Callable[..., Any]] = {
-            "prepare": lambda: self.log.append("prepare") or 20,  # type: ignore[func-returns-value]
+            "prepare": lambda ahead: self.log.append("prepare") or (ahead or 20),  # type: ignore[func-returns-value]
             "submit": lambda prepared: self.log.append("submit") or self.answer,  # type: ignore[func-returns-value]
             "finish": lambda prepared, answer, answered_ns: prepared + int(answer.outputs["y"][0]),
         } | changes
-        relay: Relay[int, int] = Relay(self.pool, **steps)
+        relay: Relay[int, int, int] = Relay(self.pool, **steps)
         self.done = relay.done
         relay.begin()
 
@@ -79,7 +79,7 @@ def test_cancelled_before_it_began_it_costs_nothing() -> None:
 
 
 def test_refused_before_it_began_it_says_why() -> None:
-    relay: Relay[int, int] = Relay(
+    relay: Relay[int, int, int] = Relay(
         StepByStep(), failing(AssertionError()), failing(AssertionError()), failing(OSError())
     )
     relay.refuse(QueueFull("full"))
@@ -112,9 +112,79 @@ def test_cancelled_during_the_last_step_nothing_breaks() -> None:
     assert route.done.cancelled()
 
 
+class RouteAhead(Route):
+    """A relay a part of whose first step somebody else does."""
+
+    def __init__(self) -> None:
+        self.ahead: Future[int | None] = Future()
+        super().__init__(ahead=lambda: self.log.append("ahead") or self.ahead)  # type: ignore[func-returns-value]
+
+
+@pytest.mark.parametrize(
+    ("done_ahead", "expected"),
+    [
+        (40, 43),  # reason: the first step goes on from it
+        (None, 23),  # reason: it could not be done, and the first step does all
+    ],
+)
+def test_the_first_step_goes_on_from_what_was_done_ahead(done_ahead: int | None, expected: int) -> None:
+    route = RouteAhead()
+    route.pool.step()
+    assert (route.log, route.pool.waiting) == (["ahead"], [])
+    assert route.ahead.set_running_or_notify_cancel()
+    route.ahead.set_result(done_ahead)
+    route.pool.step()
+    assert route.log == ["ahead", "prepare", "submit"]
+    route.answered()
+    route.pool.step()
+    assert route.done.result(0) == expected
+
+
+def test_where_nobody_does_anything_ahead_the_first_step_follows_at_once() -> None:
+    route = Route(ahead=lambda: None)
+    route.pool.step()
+    assert route.log == ["prepare", "submit"]
+
+
+def test_cancelled_while_somebody_else_works_it_is_dropped_there() -> None:
+    route = RouteAhead()
+    route.pool.step()
+    assert route.done.cancel()
+    assert route.ahead.cancelled()
+    assert not route.pool.waiting
+
+
+def test_cancelled_while_somebody_else_is_at_it_nothing_follows() -> None:
+    route = RouteAhead()
+    route.pool.step()
+    assert route.ahead.set_running_or_notify_cancel()
+    assert route.done.cancel()
+    route.ahead.set_result(40)
+    route.pool.step()
+    assert route.log == ["ahead"]
+    assert route.done.cancelled()
+
+
+def test_what_fails_ahead_reaches_whoever_waits() -> None:
+    route = RouteAhead()
+    route.pool.step()
+    assert route.ahead.set_running_or_notify_cancel()
+    route.ahead.set_exception(BackendFailure("broke"))
+    assert isinstance(route.done.exception(0), BackendFailure)
+    assert route.log == ["ahead"]
+
+
+def test_given_up_ahead_it_does_not_hang() -> None:
+    route = RouteAhead()
+    route.pool.step()
+    assert route.ahead.cancel()
+    assert isinstance(route.done.exception(0), RequestCancelled)
+
+
 @pytest.mark.parametrize(
     ("changes", "answer_error", "expected"),
     [
+        pytest.param({"ahead": failing(ValueError("bad image"))}, None, ValueError, id="what is done ahead fails"),
         pytest.param({"prepare": failing(ValueError("bad image"))}, None, ValueError, id="the first step fails"),
         pytest.param({"submit": failing(QueueFull("full"))}, None, QueueFull, id="the scheduler refuses"),
         pytest.param({}, BackendFailure("broke"), BackendFailure, id="the model fails"),
@@ -144,7 +214,7 @@ def test_a_pool_that_was_shut_down_in_between_is_a_failure_and_no_hang() -> None
 def test_a_pool_that_was_shut_down_before_is_a_failure_and_no_hang() -> None:
     pool = StepByStep()
     pool.submit = failing(RuntimeError("cannot schedule new futures after shutdown"))  # type: ignore[method-assign]
-    relay: Relay[int, int] = Relay(pool, failing(AssertionError()), failing(AssertionError()), failing(OSError()))
+    relay: Relay[int, int, int] = Relay(pool, failing(AssertionError()), failing(AssertionError()), failing(OSError()))
     relay.begin()
     assert isinstance(relay.done.exception(0), RuntimeError)
 
@@ -155,7 +225,7 @@ def test_what_was_prepared_goes_with_the_request() -> None:
 
     images: list[weakref.ref[Image]] = []
 
-    def prepare() -> Image:
+    def prepare(_: None) -> Image:
         image = Image()
         images.append(weakref.ref(image))
         return image
