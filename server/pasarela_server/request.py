@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -19,9 +19,8 @@ VersionName = int | str | None
 """How a request names a version: by number, by a label of the model, or not at all: the highest that is ready."""
 
 
-@dataclass(frozen=True, slots=True)
-class InferRequest:
-    """Tensors for a model, and what the client said about how to treat them."""
+class InferRequest(NamedTuple):
+    """Tensors for a model, and what the client said about how to treat them. A tuple, as `Timings` is one."""
 
     model_name: str
     inputs: tuple[Tensor, ...]
@@ -29,7 +28,7 @@ class InferRequest:
     id: str = ""
     requested_outputs: tuple[str, ...] = ()
     """Empty asks for all outputs."""
-    parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
+    parameters: Mapping[str, ParameterValue] = MappingProxyType({})
     deadline_monotonic_s: float | None = None
     """When the client stops waiting, on the clock of `time.monotonic`; None if it waits for ever."""
 
@@ -45,6 +44,11 @@ class Timings(NamedTuple):
     """A moment, not a duration: when it was put into its first queue, on the clock of `time.monotonic_ns`."""
     receive_ns: int = 0
     """From the moment that gRPC handed the message over until the request was understood and submitted."""
+    encode_ns: int = 0
+    """Building the reply."""
+    total_ns: int = 0
+    """From the moment that gRPC handed the message over until the reply was built. The stages add up to no more; what
+    is left are the ways between threads."""
     decode_queue_ns: int = 0
     """An image: waiting, still encoded, until the model needs it and a thread of the CPU pool is free."""
     decode_ns: int = 0
@@ -63,11 +67,6 @@ class Timings(NamedTuple):
     """An image: waiting for a thread of the CPU pool that suppresses boxes."""
     nms_ns: int = 0
     """Non-maximum suppression and the way back to source pixels."""
-    encode_ns: int = 0
-    """Building the reply."""
-    total_ns: int = 0
-    """From the moment that gRPC handed the message over until the reply was built. The stages add up to no more; what
-    is left are the ways between threads."""
     batch_size: int = 0
     """Rows in the batch that the request travelled in; 0 while it was in none."""
     close_reason: str = ""
@@ -101,11 +100,10 @@ class Timings(NamedTuple):
             executed_ns: When building the reply began.
             now_ns: When it was built.
         """
-        return self._replace(
-            receive_ns=max(0, self.submitted_ns - received_ns) if self.submitted_ns else 0,
-            encode_ns=now_ns - executed_ns,
-            total_ns=now_ns - received_ns,
-        )
+        submitted_ns = self.submitted_ns
+        receive_ns = max(0, submitted_ns - received_ns) if submitted_ns else 0
+        # By position: a third of what `_replace` costs.
+        return Timings(submitted_ns, receive_ns, now_ns - executed_ns, now_ns - received_ns, *self[4:])
 
 
 NO_TIMINGS = Timings()
@@ -123,9 +121,8 @@ class Found(NamedTuple):
     """(n,): 0 to 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class InferResponse:
-    """What a model answered, and which version of it."""
+class InferResponse(NamedTuple):
+    """What a model answered, and which version of it. A tuple, as `Timings` is one."""
 
     model_name: str
     model_version: int

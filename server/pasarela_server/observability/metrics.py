@@ -54,19 +54,18 @@ class Load:
 class Series:
     """What is kept of the requests of one version. Thread-safe."""
 
-    __slots__ = ("_lock", "found", "open", "times")
+    __slots__ = ("found", "outcomes", "times")
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.open = 0
+        self.outcomes: set[Outcome] = set()
         """Requests that are being answered."""
         self.times = StageTimes()
         self.found = FoundObjects()
 
-    def change_open(self, difference: int) -> None:
-        """Counts requests that began, or with a negative number have ended."""
-        with self._lock:
-            self.open += difference
+    @property
+    def open(self) -> int:
+        """How many requests are being answered."""
+        return len(self.outcomes)
 
 
 class Outcome:
@@ -100,12 +99,12 @@ class Outcome:
     def begin(self, started_ns: int) -> Self:
         """Begins a request that is no context: one that came to another process, at that time on the same clock."""
         self._started_ns = started_ns
-        self._series.change_open(1)
+        self._series.outcomes.add(self)
         return self
 
     def end(self, error: BaseException | None) -> None:
         """Ends it, once; with the reason if it failed."""
-        self._series.change_open(-1)
+        self._series.outcomes.discard(self)
         record = RequestRecord(
             *self._version,
             self._request_id,

@@ -1,15 +1,21 @@
-"""What each version has done since it was loaded: counts and durations, as Triton's clients read them."""
+"""What each version has done since it was loaded: counts and durations, as Triton's clients read them.
+
+Requests and executions only leave what is told of them; they are counted many at a time, or when somebody asks.
+"""
 
 from __future__ import annotations
 
 import math
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from pasarela_server.observability.record import ExecutionTimes, RequestRecord
+
+TOGETHER = 64
+"""Requests, or executions, that are counted at a time: it must not hold up the event loop."""
 
 
 def wall_clock_ms() -> int:
@@ -68,39 +74,30 @@ class Statistics:
 
     def __init__(self, clock_ms: Callable[[], int] = wall_clock_ms) -> None:
         self._clock_ms = clock_ms
-        self._lock = threading.Lock()
         self._tallies: dict[tuple[str, int], _Tally] = {}
 
     def request(self, record: RequestRecord) -> None:
         """Counts a request that has ended."""
-        now_ms = self._clock_ms()
-        with self._lock:
-            self._tally(record.model, record.version).add_request(record, now_ms)
+        self._tally((record.model, record.version)).leave_request(record, self._clock_ms())
 
     def executed(self, model: str, version: int, execution: ExecutionTimes) -> None:
         """Counts a batch that a version has executed."""
-        now_ms = self._clock_ms()
-        with self._lock:
-            self._tally(model, version).add_execution(execution, now_ms)
+        self._tally((model, version)).leave_execution(execution, self._clock_ms())
 
     def forget(self, model: str, version: int) -> None:
         """Drops what is known of a version; call it when the version is unloaded."""
-        with self._lock:
-            self._tallies.pop((model, version), None)
+        self._tallies.pop((model, version), None)
 
     def of(self, model: str, version: int) -> VersionStatistics:
         """What a version has done; all zero for one that was not used."""
-        with self._lock:
-            tally = self._tallies.get((model, version))
-            return VersionStatistics() if tally is None else tally.statistics()
+        tally = self._tallies.get((model, version))
+        return VersionStatistics() if tally is None else tally.statistics()
 
     def all(self) -> Mapping[tuple[str, int], VersionStatistics]:
         """What each model and version that was used has done."""
-        with self._lock:
-            return {key: tally.statistics() for key, tally in self._tallies.items()}
+        return {key: tally.statistics() for key, tally in dict(self._tallies).items()}
 
-    def _tally(self, model: str, version: int) -> _Tally:
-        key = (model, version)
+    def _tally(self, key: tuple[str, int]) -> _Tally:
         return self._tallies.get(key) or self._tallies.setdefault(key, _Tally())
 
 
@@ -158,9 +155,14 @@ def _whole(shares: float) -> int:
 
 
 class _Tally:
-    """What `Statistics` keeps of one version, under its lock."""
+    """What `Statistics` keeps of one version. Thread-safe."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._ended: deque[RequestRecord] = deque()
+        """Requests that have not been counted yet."""
+        self._run: deque[ExecutionTimes] = deque()
+        """Executions that have not been counted yet."""
         self._executed, self._shared = _Batches(), _Batches()
         self._fail = _Sum()
         self._answered = 0
@@ -170,19 +172,44 @@ class _Tally:
         self._answered_rows = 0
         self._last_ms = 0
 
-    def add_execution(self, execution: ExecutionTimes, now_ms: int) -> None:
+    def leave_request(self, record: RequestRecord, now_ms: int) -> None:
+        if record.error is None:
+            self._last_ms = now_ms
+        self._ended.append(record)
+        if len(self._ended) >= TOGETHER:
+            with self._lock:
+                self._count()
+
+    def leave_execution(self, execution: ExecutionTimes, now_ms: int) -> None:
         self._last_ms = now_ms
+        self._run.append(execution)
+        if len(self._run) >= TOGETHER:
+            with self._lock:
+                self._count()
+
+    def statistics(self) -> VersionStatistics:
+        with self._lock:
+            self._count()
+            return self._statistics()
+
+    def _count(self) -> None:
+        """Counts what is here, under the lock; executions first, as they come before the requests that they answer."""
+        for _ in range(len(self._run)):
+            self._add_execution(self._run.popleft())
+        for _ in range(len(self._ended)):
+            self._add_request(self._ended.popleft())
+
+    def _add_execution(self, execution: ExecutionTimes) -> None:
         self._executed.add(execution.rows, 1.0, execution.input_ns, execution.infer_ns, execution.output_ns)
         self._closed[execution.close_reason] += 1
         self._by_instance[execution.instance] += 1
 
-    def add_request(self, record: RequestRecord, now_ms: int) -> None:
+    def _add_request(self, record: RequestRecord) -> None:
         if record.failed:
             self._fail.add(record.duration_ns)
             return
         timings = record.timings
         input_ns, infer_ns, output_ns = timings.preprocess_ns, timings.infer_ns, timings.postprocess_ns
-        self._last_ms = now_ms
         self._answered += 1
         self._answered_rows += record.rows
         self._request_ns += record.duration_ns
@@ -193,7 +220,7 @@ class _Tally:
         if timings.batch_size and not self._executed:
             self._shared.add(timings.batch_size, record.rows / timings.batch_size, input_ns, infer_ns, output_ns)
 
-    def statistics(self) -> VersionStatistics:
+    def _statistics(self) -> VersionStatistics:
         batches = self._executed or self._shared
         return VersionStatistics(
             last_inference_ms=self._last_ms,

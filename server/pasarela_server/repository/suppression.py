@@ -127,7 +127,7 @@ class SuppressionServable:
                         f"model {self._config.name!r} suppresses the answers of {self._suppression.raw.model!r}, which "
                         "has none to suppress any more"
                     )
-                answer = await raw.infer(replace(request, requested_outputs=(detector.output_name,)))
+                answer = await raw.infer(request._replace(requested_outputs=(detector.output_name,)))
             loop = asyncio.get_running_loop()
             answered_ns = time.monotonic_ns()
             rows, began_ns, ended_ns = await loop.run_in_executor(self._pool, self._finish, answer.outputs[0].array)

@@ -204,10 +204,16 @@ def test_many_threads_lose_nothing():
             statistics.request(ended())
             statistics.executed("m", 1, Execution(1))
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
+    seen = []
+
+    def look():
+        seen.extend(statistics.of("m", 1).success.count for _ in range(500))
+
+    threads = [threading.Thread(target=each) for each in (work, work, look, work, work)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     found = statistics.of("m", 1)
     assert (found.success.count, found.execution_count) == (2000, 2000)
+    assert seen == sorted(seen), "what is counted while others report is counted once"
