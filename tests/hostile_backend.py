@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -53,6 +54,8 @@ class HostileSession:
             os.kill(os.getpid(), _SIGNALS[what])
             time.sleep(30)
         if what == SLEEPS:
+            sys.stderr.write("a hostile framework sleeps\n")  # tests wait for it
+            sys.stderr.flush()
             threading.Event().wait(3600)
         if what == NAP:
             time.sleep(float(x[0, 1]))

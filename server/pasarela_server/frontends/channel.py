@@ -37,9 +37,16 @@ class Channel(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     async def connect(self, end: socket.socket) -> None:
-        """Takes over a connected socket."""
+        """Takes over a connected socket.
+
+        Raises:
+            BrokenLink: The end could not be set up, the log says why. Event loops differ in whether they tell.
+        """
         end.setblocking(False)
-        await self._loop.create_unix_connection(lambda: self, sock=end)
+        transport, _ = await self._loop.create_unix_connection(lambda: self, sock=end)
+        if self._transport is None:
+            transport.abort()
+            raise BrokenLink("this end of the link could not be set up; see the log")
 
     def post(self, message: Message) -> None:
         """Sends a message soon; messages arrive in the order in which they were posted. Lost if the link is."""

@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import shutil
+import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -63,6 +64,8 @@ class _Front:
     def __init__(self, settings: FrontSettings) -> None:
         self._settings = settings
         self._idle: asyncio.Task[None] | None = None
+        self._leaving = False
+        """Whether the front itself has ended its link."""
 
     async def serve(self) -> int:
         """Runs from the first message to the last."""
@@ -96,6 +99,7 @@ class _Front:
             protection.follow()
             gc.collect()
             gc.freeze()  # what is there now stays to the end
+            signal.setitimer(signal.ITIMER_REAL, 0)  # its process has begun with a limit
             self._link.post(Ready(port))
             ending = await self._ended
             if self._idle is not None:
@@ -113,6 +117,8 @@ class _Front:
 
     async def _cannot_listen(self, reason: str) -> int:
         self._link.post(CannotListen(reason))
+        self._leaving = True
+        self._link.close()
         await self._ended
         return 1
 
@@ -129,7 +135,7 @@ class _Front:
                 _log.error("the back sent what a front does not take: %s", type(message).__name__)
 
     def _lost(self) -> None:
-        if not self._ended.done():
+        if not (self._ended.done() or self._leaving):
             _log.error("the server's main process has gone: front %d ends", self._settings.index)
         self._end(None)
 

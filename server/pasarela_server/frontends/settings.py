@@ -33,6 +33,8 @@ class FrontSettings:
     image_threads: int
     log: str
     """What is logged: see `observability.logging.LogSettings`."""
+    set_up_s: float
+    """How long it may take until it listens: then it ends, whether or not anybody is there to end it."""
     traced: bool = False
     """Whether requests may be traced: then the back is told who calls."""
     security: SecuritySettings = UNSECURED

@@ -8,6 +8,7 @@ import pytest
 
 from pasarela_server.frontends.channel import Channel
 from pasarela_server.frontends.link import Cancel, Idle, Noted
+from pasarela_server.processes.framing import BrokenLink
 
 
 class End:
@@ -83,3 +84,21 @@ async def test_the_other_side_going_is_told(sockets):
     await receiver.channel.connect(sockets[1])
     sockets[0].close()
     await receiver.lost.wait()
+
+
+async def test_an_end_that_cannot_be_set_up_is_told_to_whoever_sets_it_up(sockets, monkeypatch):
+    """Event loops go on as if it had been, and never read from it."""
+    loop = asyncio.get_running_loop()
+    told = []
+    loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+
+    def refuse(channel, transport):
+        raise RuntimeError("not this one")
+
+    monkeypatch.setattr(Channel, "connection_made", refuse)
+    receiver = End()
+    with pytest.raises(BrokenLink, match="could not be set up; see the log"):
+        await receiver.channel.connect(sockets[1])
+    assert list(map(str, told)) == ["not this one"]
+    sockets[0].setblocking(False)
+    assert await loop.sock_recv(sockets[0], 1) == b"", "the other side hears of it"

@@ -1,14 +1,16 @@
 """What a front's process is, and where there can be none."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 
 import pytest
 
-from pasarela_server.frontends.settings import VARIABLE
+from pasarela_server.frontends.settings import VARIABLE, FrontSettings
 from pasarela_server.frontends.supervise import FrontOptions, Fronts, FrontsUnavailable
+from pasarela_server.observability.logging import DEFAULT_SETTINGS
 from pasarela_server.rpc.address import PortUnavailable
 
 OPTIONS = FrontOptions(2, "127.0.0.1", 0, 1024, "unavailable", 1)
@@ -69,3 +71,29 @@ async def test_the_folder_of_the_socket_is_for_this_user_only_and_goes_away():
     assert folder.stat().st_mode & 0o777 == 0o700
     await fronts.close(0.0)
     assert not folder.exists()
+
+
+def test_a_front_that_never_listens_ends_by_itself_whatever_has_become_of_its_back():
+    """It hangs here before it has looked at its link, whose other end is open."""
+    script = (
+        "import signal, sys, types\n"
+        "front = sys.modules['pasarela_server.frontends.front'] = types.ModuleType('front')\n"
+        "front.run = lambda settings: [signal.pause() for _ in iter(int, 1)]\n"
+        "from pasarela_server.frontends.__main__ import main\n"
+        "main()\n"
+    )
+    ours, theirs = socket.socketpair()
+    settings = FrontSettings(
+        index=0, link_fd=theirs.fileno(), arena_fd=0, back="unix:/none", address="127.0.0.1", port=0,
+        max_message_bytes=1024, queue_full_status="unavailable", image_threads=1, log=DEFAULT_SETTINGS.to_text(),
+        set_up_s=0.05,
+    )  # fmt: skip
+    with ours, theirs:
+        ended = subprocess.run(
+            [sys.executable, "-c", script],
+            check=False,
+            timeout=60,
+            pass_fds=(theirs.fileno(),),
+            env=os.environ | {VARIABLE: settings.to_text()},
+        )
+    assert ended.returncode == -signal.SIGALRM

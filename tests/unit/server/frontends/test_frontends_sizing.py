@@ -60,7 +60,7 @@ SECURED = SecuritySettings(
     "security", [UNSECURED, SECURED, replace(SECURED, certificates=CertificateFiles(Path("c"), Path("k")))]
 )
 def test_settings_travel_as_text(security):
-    settings = FrontSettings(1, 3, 4, "unix:/x", "::", 8001, 1024, "unavailable", 2, "{}", security=security)
+    settings = FrontSettings(1, 3, 4, "unix:/x", "::", 8001, 1024, "unavailable", 2, "{}", 60.0, security=security)
     assert FrontSettings.from_text(settings.to_text()) == settings
 
 
