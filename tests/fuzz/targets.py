@@ -109,7 +109,7 @@ def request(content: bytes) -> Came:
     for _ in range(choices.number(0, 3)):
         message.raw_input_contents.append(choices.content(choices.number(0, 64)))
     try:
-        decoded = decode_request(message, message.raw_input_contents, Regions(), now_s=1.0, remaining_s=None)
+        decoded, _ = decode_request(message, message.raw_input_contents, Regions(), now_s=1.0, remaining_s=None)
     except ServingError as error:
         return _refusal(error)
     for tensor in decoded.inputs:

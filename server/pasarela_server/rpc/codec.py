@@ -6,12 +6,20 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import NamedTuple
 
 from pasarela_proto import inference_pb2 as pb
 from pasarela_server.errors import InvalidRequest
 from pasarela_server.request import InferRequest, InferResponse
 from pasarela_server.rpc.classification import classify
-from pasarela_server.rpc.deliveries import PLAIN, Delivery, Labels, decode_placement, describe_placement
+from pasarela_server.rpc.deliveries import (
+    PLAIN,
+    Delivery,
+    Labels,
+    decode_deliveries,
+    decode_placement,
+    describe_placement,
+)
 from pasarela_server.rpc.parameters import deadline_s, decode_parameters
 from pasarela_server.rpc.tensor_codec import (
     check_bytes_elements,
@@ -32,6 +40,14 @@ _ALL_PLAIN: Mapping[str, Delivery] = MappingProxyType({})
 _Input = pb.ModelInferRequest.InferInputTensor
 
 
+class Decoded(NamedTuple):
+    """What a message asks for."""
+
+    request: InferRequest
+    deliveries: Mapping[str, Delivery]
+    """By name of each requested output, how it shall be delivered."""
+
+
 def _no_labels(_output: str) -> tuple[str, ...]:
     return ()
 
@@ -43,7 +59,7 @@ def decode_request(
     *,
     now_s: float = 0.0,
     remaining_s: float | None = None,
-) -> InferRequest:
+) -> Decoded:
     """A request from its message.
 
     Arrays of raw inputs are read-only views of the raw contents. Those of inputs in shared memory are read-only views
@@ -57,41 +73,43 @@ def decode_request(
         remaining_s: Seconds until the call's deadline; None if it has none.
 
     Raises:
-        InvalidRequest: The message contradicts itself; the text names model and input, what was expected and came.
+        InvalidRequest: The message contradicts itself; the text names model and tensor, what was expected and came.
         RegionUnavailable: Memory that holds an input cannot be read.
     """
     model_name = message.model_name
-    outputs = message.outputs
-    _refuse_crowds(message)
-    parameters = decode_parameters(model_name, message.parameters)
-    return InferRequest(
+    inputs, outputs, given = message.inputs, message.outputs, message.parameters
+    _refuse_crowds(model_name, len(inputs), len(outputs), len(given))
+    # From here on lists of Python's own: going through protobuf's costs four times as much.
+    parameters = decode_parameters(model_name, given)
+    version = parse_version(model_name, message.model_version)
+    tensors = _decode_inputs(model_name, inputs[:], raw, regions)
+    deliveries = decode_deliveries(model_name, outputs[:], regions) if outputs else _ALL_PLAIN
+    request = InferRequest(
         model_name=model_name,
-        model_version=parse_version(model_name, message.model_version),
+        model_version=version,
         id=message.id,
-        inputs=_decode_inputs(model_name, message.inputs, raw, regions),
-        requested_outputs=tuple(dict.fromkeys([output.name for output in outputs])) if outputs else (),
+        inputs=tensors,
+        requested_outputs=tuple(deliveries),
         parameters=parameters,
         deadline_monotonic_s=deadline_s(parameters, now_s, remaining_s),
     )
+    return Decoded(request, deliveries)
 
 
-def _refuse_crowds(message: pb.ModelInferRequest) -> None:
+def _refuse_crowds(model_name: str, inputs: int, outputs: int, parameters: int) -> None:
     """No model has so many of anything, and each costs time on the event loop."""
-    inputs, outputs, parameters = len(message.inputs), len(message.outputs), len(message.parameters)
-    if max(inputs, outputs, parameters) <= _CROWD:
+    if inputs <= _CROWD and outputs <= _CROWD and parameters <= _CROWD:
         return
     for what, count in (("inputs", inputs), ("outputs", outputs), ("parameters", parameters)):
         if count > _CROWD:
-            raise InvalidRequest(f"model '{message.model_name}': expected at most {_CROWD} {what}, got {count}")
+            raise InvalidRequest(f"model '{model_name}': expected at most {_CROWD} {what}, got {count}")
 
 
 def _decode_inputs(
     model_name: str, tensors: Sequence[_Input], raw: Sequence[Contents], regions: Regions
 ) -> tuple[Tensor, ...]:
-    names = [tensor.name for tensor in tensors]
-    if len(set(names)) != len(names):
-        name, count = Counter(names).most_common(1)[0]
-        raise InvalidRequest(f"model '{model_name}', input '{name}': expected once, got {count} times")
+    if len(tensors) > 1:
+        _refuse_repeats(model_name, [tensor.name for tensor in tensors])
     placements = [
         decode_placement(f"model '{model_name}', input '{tensor.name}'", tensor.parameters, regions)
         if tensor.parameters
@@ -105,11 +123,8 @@ def _decode_inputs(
         raise InvalidRequest(
             f"model '{model_name}': expected one raw_input_contents for each of {here} inputs{shared}, got {len(raw)}"
         )
-    texts = [tensor for tensor in tensors if tensor.datatype == DataType.BYTES.value]
-    if len(texts) > 1:
-        shapes = [decode_shape(f"model '{model_name}', input '{tensor.name}'", tensor.shape) for tensor in texts]
-        together = sum(map(math.prod, shapes))
-        check_bytes_elements(f"model '{model_name}', all inputs together", together)
+    if len(tensors) > 1:
+        _refuse_long_texts(model_name, tensors)
     buffers = iter(raw)
     return tuple(
         [
@@ -121,18 +136,34 @@ def _decode_inputs(
     )
 
 
+def _refuse_repeats(model_name: str, names: Sequence[str]) -> None:
+    if len(set(names)) != len(names):
+        name, count = Counter(names).most_common(1)[0]
+        raise InvalidRequest(f"model '{model_name}', input '{name}': expected once, got {count} times")
+
+
+def _refuse_long_texts(model_name: str, tensors: Sequence[_Input]) -> None:
+    """What one input of BYTES may hold at most, all of them together may."""
+    texts = [tensor for tensor in tensors if tensor.datatype == DataType.BYTES.on_wire]
+    if len(texts) > 1:
+        shapes = [decode_shape(f"model '{model_name}', input '{tensor.name}'", tensor.shape) for tensor in texts]
+        together = sum(map(math.prod, shapes))
+        check_bytes_elements(f"model '{model_name}', all inputs together", together)
+
+
 def _decode_input(model_name: str, tensor: _Input, raw: Contents | None) -> Tensor:
-    where = f"model '{model_name}', input '{tensor.name}'"
+    name = tensor.name
+    where = f"model '{model_name}', input '{name}'"
     datatype = decode_datatype(where, tensor.datatype)
     shape = decode_shape(where, tensor.shape)
     typed = tensor.HasField("contents") and has_typed_contents(tensor.contents)
     if raw is not None and typed:
         raise InvalidRequest(f"{where}: expected data in contents or in raw_input_contents, got both")
     if raw is not None:
-        return Tensor(tensor.name, datatype, decode_raw(where, datatype, shape, raw))
+        return Tensor(name, datatype, decode_raw(where, datatype, shape, raw))
     if not typed and 0 not in shape:
         raise InvalidRequest(f"{where}: expected {datatype.value} data of shape {list(shape)}, got no data")
-    return Tensor(tensor.name, datatype, decode_typed(where, datatype, shape, tensor.contents))
+    return Tensor(name, datatype, decode_typed(where, datatype, shape, tensor.contents))
 
 
 def _decode_shared(model_name: str, tensor: _Input, placement: Placement) -> Tensor:
@@ -177,7 +208,7 @@ def encode_response(
     message.model_version = str(response.model_version)
     message.id = response.id
     for tensor, (datatype, shape, contents, placement) in zip(response.outputs, delivered, strict=True):
-        output = message.outputs.add(name=tensor.name, datatype=datatype.value, shape=shape)
+        output = message.outputs.add(name=tensor.name, datatype=datatype.on_wire, shape=shape)
         if placement is not None:
             for name, parameter in describe_placement(placement, len(contents)).items():
                 output.parameters[name].CopyFrom(parameter)
@@ -188,8 +219,10 @@ def _deliver(
     model_name: str, tensor: Tensor, delivery: Delivery, labels: Labels, *, batched: bool
 ) -> tuple[DataType, tuple[int, ...], Contents, Placement | None]:
     """What is said of an output, its contents, and where these have been put; None if they are to be sent."""
-    datatype, array, placement = tensor.datatype, tensor.array, delivery.placement
-    where = f"model '{model_name}', output '{tensor.name}'"
+    datatype, array = tensor.datatype, tensor.array
+    if delivery is PLAIN:
+        return datatype, array.shape, view_raw(datatype, array), None
+    where, placement = f"model '{model_name}', output '{tensor.name}'", delivery.placement
     if delivery.classes:
         array = classify(where, datatype, array, delivery.classes, labels(tensor.name), batched=batched)
         datatype = DataType.BYTES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from pasarela_proto import inference_pb2 as pb
@@ -14,6 +14,7 @@ _REGION, _BYTE_SIZE, _OFFSET = "shared_memory_region", "shared_memory_byte_size"
 _CLASSIFICATION = "classification"
 
 Parameters = Mapping[str, pb.InferParameter]
+Output = pb.ModelInferRequest.InferRequestedOutputTensor
 Labels = Callable[[str], tuple[str, ...]]
 """Names of an output's classes; empty if there are none."""
 
@@ -49,17 +50,19 @@ def decode_placement(where: str, parameters: Parameters, regions: Regions) -> Pl
     )
 
 
-def decode_deliveries(message: pb.ModelInferRequest, regions: Regions) -> dict[str, Delivery]:
-    """How the outputs that a request names shall be delivered.
+def decode_deliveries(model_name: str, outputs: Iterable[Output], regions: Regions) -> dict[str, Delivery]:
+    """How the outputs that a request names shall be delivered, in the order in which it first names them.
 
     Raises:
         InvalidRequest: Parameters contradict each other, have the wrong type, or name no registered memory.
     """
     deliveries: dict[str, Delivery] = {}
-    for output in message.outputs:
-        where = f"model '{message.model_name}', output '{output.name}'"
-        delivery = _delivery(where, output.parameters, regions) if output.parameters else PLAIN
-        if deliveries.setdefault(output.name, delivery) != delivery:
+    for output in outputs:
+        name, parameters = output.name, output.parameters
+        where = f"model '{model_name}', output '{name}'"
+        delivery = _delivery(where, parameters, regions) if parameters else PLAIN
+        first = deliveries.setdefault(name, delivery)
+        if first is not delivery and first != delivery:
             raise InvalidRequest(f"{where}: expected once, got it twice with different parameters")
     return deliveries
 

@@ -22,7 +22,6 @@ from pasarela_server.request import InferRequest
 from pasarela_server.rpc.callers import Callers, untraced
 from pasarela_server.rpc.calls import OpenCalls
 from pasarela_server.rpc.codec import decode_request, encode_response
-from pasarela_server.rpc.deliveries import decode_deliveries
 from pasarela_server.rpc.messages import ReceivedRequest, Reply
 from pasarela_server.rpc.models import Models
 from pasarela_server.rpc.repository import RepositoryCalls
@@ -238,8 +237,8 @@ class InferenceService(inference_pb2_grpc.GRPCInferenceServiceServicer):
         """
         received_ns = request.received_ns
         message, regions = request.message, self._shared_memory.regions
-        decoded = decode_request(message, request.raw, regions, now_s=time.monotonic(), remaining_s=remaining_s)
-        deliveries = decode_deliveries(message, regions)
+        now_s = time.monotonic()
+        decoded, deliveries = decode_request(message, request.raw, regions, now_s=now_s, remaining_s=remaining_s)
         with (
             self._models.acquire(decoded.model_name, decoded.model_version) as handle,
             self._metrics.request(decoded.model_name, handle.servable.version, decoded.id, caller) as outcome,

@@ -29,6 +29,8 @@ def decode_parameters(model_name: str, parameters: Mapping[str, pb.InferParamete
         InvalidRequest: A parameter has no value, a reserved name, or not the type that its name asks for.
     """
     values: dict[str, ParameterValue] = {}
+    if not parameters:
+        return values  # asking is cheaper than going through none
     for name, parameter in parameters.items():
         kind = parameter.WhichOneof("parameter_choice")
         if kind is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator
 
 _VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
@@ -57,7 +58,7 @@ def split_off(serialized: bytes, number: int) -> tuple[bytes, list[memoryview]] 
 
 def fields(number: int, values: Iterable[Contents]) -> Iterator[Contents]:
     """The pieces of a repeated `bytes` field, to be joined."""
-    tag = encode_varint(number << 3 | _LENGTH_DELIMITED)
+    tag = _tag(number)
     for value in values:
         yield tag + encode_varint(len(value))
         yield value
@@ -71,6 +72,11 @@ def encode_varint(value: int) -> bytes:
         value >>= 7
     encoded.append(value)
     return bytes(encoded)
+
+
+@functools.cache
+def _tag(number: int) -> bytes:
+    return encode_varint(number << 3 | _LENGTH_DELIMITED)
 
 
 class _Unusual(Exception):

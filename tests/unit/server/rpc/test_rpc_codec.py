@@ -22,7 +22,7 @@ def message(**changes):
 
 
 def decode_request(request, **clock):
-    return codec.decode_request(request, request.raw_input_contents, Regions(), **clock)
+    return codec.decode_request(request, request.raw_input_contents, Regions(), **clock).request
 
 
 def test_a_whole_request():

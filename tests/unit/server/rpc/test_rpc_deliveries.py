@@ -11,7 +11,7 @@ from pasarela_server.errors import InvalidRequest, RegionNotFound
 from pasarela_server.request import InferResponse
 from pasarela_server.rpc import codec
 from pasarela_server.rpc.codec import encode_response
-from pasarela_server.rpc.deliveries import PLAIN, decode_deliveries
+from pasarela_server.rpc.deliveries import PLAIN
 from pasarela_server.rpc.messages import Reply, write_reply
 from pasarela_server.shared_memory.region import SystemRegion
 from pasarela_server.shared_memory.regions import Regions
@@ -51,14 +51,17 @@ def request(inputs, raw=(), outputs=()):
 
 
 def decode_request(message, regions):
-    return codec.decode_request(message, message.raw_input_contents, regions)
+    return codec.decode_request(message, message.raw_input_contents, regions).request
+
+
+def decode_deliveries(outputs, regions):
+    message = request([tensor("x", shape=(0,))], outputs=outputs)
+    return codec.decode_request(message, (), regions).deliveries
 
 
 def answer(tensors, outputs, regions, **options):
     message = pb.ModelInferResponse()
-    raw = encode_response(
-        InferResponse("m", 1, tensors), message, decode_deliveries(request([], (), outputs), regions), **options
-    )
+    raw = encode_response(InferResponse("m", 1, tensors), message, decode_deliveries(outputs, regions), **options)
     return pb.ModelInferResponse.FromString(write_reply(Reply(message, raw)))
 
 
@@ -131,7 +134,7 @@ def test_wrong_parameters_are_refused(regions, side, changed, message):
         if side == "input":
             decode_request(request([tensor("x", parameters)]), regions)
         else:
-            decode_deliveries(request([], (), [{"name": "x", "parameters": parameters}]), regions)
+            decode_deliveries([{"name": "x", "parameters": parameters}], regions)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +196,7 @@ def test_too_little_room_names_what_is_needed_and_leaves_the_message_empty(regio
     outputs = [{"name": "z"}, {"name": "y", "parameters": shared(byte_size=15)}]
     tensors = (Tensor("z", DataType.UINT8, np.uint8([7])), Tensor("y", DataType.FP32, np.zeros((2, 2), np.float32)))
     message = pb.ModelInferResponse()
-    deliveries = decode_deliveries(request([], (), outputs), regions)
+    deliveries = decode_deliveries(outputs, regions)
     with pytest.raises(InvalidRequest, match=r"model 'm', output 'y': .* 16 bytes .* got shared_memory_byte_size 15"):
         encode_response(InferResponse("m", 1, tensors), message, deliveries)
     assert message == pb.ModelInferResponse()
@@ -223,19 +226,19 @@ def test_classes_instead_of_the_output(regions):
 )
 def test_wrong_classification_is_refused(regions, parameters, message):
     with pytest.raises(InvalidRequest, match=f"^model 'm', output 'y'.*{message}"):
-        decode_deliveries(request([], (), [{"name": "y", "parameters": parameters}]), regions)
+        decode_deliveries([{"name": "y", "parameters": parameters}], regions)
 
 
 def test_one_output_is_delivered_in_one_way(regions):
     twice = [{"name": "y"}, {"name": "y", "parameters": {"classification": {"int64_param": 3}}}]
     with pytest.raises(InvalidRequest, match="output 'y': expected once, got it twice"):
-        decode_deliveries(request([], (), twice), regions)
-    assert decode_deliveries(request([], (), [{"name": "y"}, {"name": "y"}]), regions) == {"y": PLAIN}
+        decode_deliveries(twice, regions)
+    assert decode_deliveries([{"name": "y"}, {"name": "y"}], regions) == {"y": PLAIN}
 
 
 def test_other_parameters_of_tensors_pass(regions):
     parameters = {"binary_data": {"bool_param": True}}
-    assert decode_deliveries(request([], (), [{"name": "y", "parameters": parameters}]), regions) == {"y": PLAIN}
+    assert decode_deliveries([{"name": "y", "parameters": parameters}], regions) == {"y": PLAIN}
     assert decode_request(request([tensor("x", parameters)], [bytes(8)]), regions).inputs
 
 
