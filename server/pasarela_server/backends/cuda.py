@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pasarela_server.errors import InvalidRequest, RegionUnavailable
+from pasarela_server.tensor import Array
 
 _SYSTEM_RUNTIMES = ("libcudart.so.13", "libcudart.so.12", "libcudart.so")
 _HANDLE_BYTES = 64
@@ -85,8 +86,16 @@ class CudaMemory:
             RegionUnavailable: The copy failed.
         """
         target = np.empty(byte_size, np.uint8)
-        self._copy(target.ctypes.data, address, device_id, byte_size, _TO_HOST)
+        self.read_into(target, address, device_id)
         return target.data.toreadonly()
+
+    def read_into(self, target: Array, address: int, device_id: int) -> None:
+        """Fills an array, which is contiguous, with bytes from the device.
+
+        Raises:
+            RegionUnavailable: The copy failed.
+        """
+        self._copy(target.ctypes.data, address, device_id, target.nbytes, _TO_HOST)
 
     def write(self, address: int, device_id: int, contents: bytes | memoryview) -> None:
         """Copies bytes to the device.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,16 @@ import numpy as np
 
 from pasarela_server.backends.artefacts import cuda_index, import_framework, inferring, loading, require_file
 from pasarela_server.backends.base import ArtefactSpec, BackendOptions
+from pasarela_server.backends.cuda import find_cuda_memory
 from pasarela_server.backends.metadata import exported_precision, parse_properties, pixel_inputs
-from pasarela_server.backends.onnxruntime_providers import choose_providers
+from pasarela_server.backends.onnxruntime_binding import BoundSession, bound_device
+from pasarela_server.backends.onnxruntime_bound_form import Device, DeviceMemory
+from pasarela_server.backends.onnxruntime_parts import together
+from pasarela_server.backends.onnxruntime_providers import asks_for_graphs, choose_providers
+from pasarela_server.backends.onnxruntime_recordings import OF_PROCESS
 from pasarela_server.backends.onnxruntime_wide import WideInference
 from pasarela_server.backends.wide import may_go_wide
-from pasarela_server.errors import InvalidModel
+from pasarela_server.errors import BackendMissing, InvalidModel
 from pasarela_server.tensor import Array, DataType, TensorSpec
 
 _DATATYPES = {
@@ -34,6 +41,7 @@ _DATATYPES = {
     "tensor(float)": DataType.FP32,
     "tensor(double)": DataType.FP64,
 }
+_log = logging.getLogger("pasarela_server.backends")
 _FATAL = 4  # what goes wrong is raised; its echo on stderr would only repeat it, with host paths
 
 
@@ -67,7 +75,7 @@ class OnnxRuntimeSession:
         """See `PartsSession.infer_parts`."""
         rows = sum(len(next(iter(part.values()))) for part in parts) if self._row_by_row else 1
         with inferring("ONNX Runtime"):
-            outputs = self._run_rows(parts, rows) if rows > 1 else self._run(_together(parts))
+            outputs = self._run_rows(parts, rows) if rows > 1 else self._run(together(parts))
         return dict(zip(self._output_names, outputs, strict=True))
 
     @property
@@ -111,16 +119,24 @@ class OnnxRuntimeBackend:
 
     With one thread per session, a single InferenceSession serves all: it then has no pool of its own and runs on the
     threads of its callers, side by side. With more, each session gets an InferenceSession: a pool that is shared would
-    make concurrent runs wait for each other, at the price of the weights being in memory once per session.
+    make concurrent runs wait for each other, at the price of the weights being in memory once per session. What records
+    CUDA graphs is not shared either: ONNX Runtime records for one thread.
     """
 
-    def __init__(self, ort: Any, artefact: Path, options: BackendOptions) -> None:
+    def __init__(
+        self,
+        ort: Any,
+        artefact: Path,
+        options: BackendOptions,
+        find_memory: Callable[[], DeviceMemory | str] = find_cuda_memory,
+    ) -> None:
         self._ort = ort
         self._artefact = artefact
         self._options = options
         self._lock = threading.Lock()
-        self._sessions: list[OnnxRuntimeSession] = []
-        self._shared = options.threads == 1
+        self._sessions: list[OnnxRuntimeSession | BoundSession] = []
+        self._graphs = asks_for_graphs(options.accelerators)
+        self._shared = options.threads == 1 and not self._graphs
         on_cpu = cuda_index(options.parameters) is None
         cores = options.instances * options.threads
         wide = WideInference(artefact, lambda: self._open(cores)) if may_go_wide(options, on_cpu=on_cpu) else None
@@ -129,6 +145,8 @@ class OnnxRuntimeBackend:
         with loading(artefact):
             spec = _read_spec(self._first)
         self._spec = replace(spec, row_by_row=_goes_row_by_row(spec, options))
+        bound = bound_device(options, spec)
+        self._bound = None if bound is None else self._with_memory(bound, find_memory)
         self._wide = wide if self._spec.row_by_row else None
         self._wide_threads = cores
 
@@ -144,24 +162,50 @@ class OnnxRuntimeBackend:
         device = "CPU" if index is None else f"CUDA {index}"
         if "tensorrt" in self._options.accelerators:
             device += " with TensorRT"
+        if self._bound is not None:
+            device += ", I/O binding" + (" and CUDA graphs" if self._graphs else "")
         precision = exported_precision(self._spec.metadata, self._spec.inputs)
         return (
             f"ONNX Runtime {self._ort.__version__}, {device}, {precision}, "
             f"{self._options.instances} x {self._options.threads} threads"
         )
 
-    def session(self) -> OnnxRuntimeSession:
+    def session(self) -> OnnxRuntimeSession | BoundSession:
         """See `Backend.session`."""
         with self._lock:
             take_first = self._shared or self._first_is_free
             self._first_is_free = False
         inference = self._first if take_first else self._open(self._options.threads)
-        names = [output.name for output in self._spec.outputs]
-        session = OnnxRuntimeSession(
-            inference, names, row_by_row=self._spec.row_by_row, wide=self._wide, wide_threads=self._wide_threads
+        session = (
+            self._plain_session(inference) if self._bound is None else self._bound_session(inference, *self._bound)
         )
         self._sessions.append(session)
         return session
+
+    def _with_memory(
+        self, device: Device, find_memory: Callable[[], DeviceMemory | str]
+    ) -> tuple[Device, DeviceMemory] | None:
+        memory = find_memory()
+        if not isinstance(memory, str):
+            return device, memory
+        if self._graphs:
+            raise BackendMissing(
+                f"the model asks for CUDA graphs, for which tensors are copied by CUDA itself: {memory}"
+            )
+        _log.warning("%s: called without I/O binding: %s", "/".join(self._artefact.parts[-3:]), memory)
+        return None
+
+    def _plain_session(self, inference: Any) -> OnnxRuntimeSession:
+        names = [output.name for output in self._spec.outputs]
+        return OnnxRuntimeSession(
+            inference, names, row_by_row=self._spec.row_by_row, wide=self._wide, wide_threads=self._wide_threads
+        )
+
+    def _bound_session(self, inference: Any, device: Device, memory: DeviceMemory) -> BoundSession:
+        called = "/".join(self._artefact.parts[-3:])
+        return BoundSession(
+            self._ort, inference, self._spec, device, memory, OF_PROCESS, called=called, graphs=self._graphs
+        )
 
     def close(self) -> None:
         """See `Backend.close`. Sessions are emptied too: whoever still holds one keeps nothing of the model alive."""
@@ -184,7 +228,8 @@ class OnnxRuntimeBackend:
         settings.add_session_config_entry("session.inter_op.allow_spinning", "0")
         index = cuda_index(self._options.parameters)
         providers = choose_providers(self._options, index, ort.get_available_providers())
-        with loading(self._artefact):
+        alone = OF_PROCESS.loading() if index is not None else nullcontext()
+        with loading(self._artefact), alone:
             return ort.InferenceSession(str(self._artefact), settings, providers=providers)
 
 
@@ -201,7 +246,8 @@ class OnnxRuntimeLoader:
     def load(self, artefact: Path, options: BackendOptions) -> OnnxRuntimeBackend:
         """See `BackendLoader.load`.
 
-        The parameter `device` (`cpu`, `gpu`, `cuda:N`) chooses the device, the accelerators what is used there.
+        The parameter `device` (`cpu`, `gpu`, `cuda:N`) chooses the device, the accelerators what is used there. On a
+        GPU tensors are bound to its memory, see `BoundSession`; the parameter `io_binding` says `false` to that.
         """
         ort = _import_without_telemetry()
         require_file(artefact)
@@ -213,12 +259,6 @@ def _import_without_telemetry() -> Any:
     # told not to before it is imported. Whoever wants that says so in the environment.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     return import_framework("onnxruntime", extra="onnxruntime")
-
-
-def _together(parts: Sequence[Mapping[str, Array]]) -> Mapping[str, Array]:
-    if len(parts) == 1:
-        return parts[0]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _goes_row_by_row(spec: ArtefactSpec, options: BackendOptions) -> bool:

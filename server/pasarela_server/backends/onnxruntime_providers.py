@@ -41,7 +41,7 @@ def choose_providers(options: BackendOptions, index: int | None, available: Coll
 
     Raises:
         BackendMissing: One that is asked for is not built in; the message says what to install.
-        InvalidModel: An accelerator or a parameter of it is unknown, or the model runs on the CPU.
+        InvalidModel: An accelerator or a parameter of it is unknown or not taken, or the model runs on the CPU.
     """
     unknown = sorted(options.accelerators.keys() - {"tensorrt", "cuda"})
     if unknown:
@@ -60,6 +60,11 @@ def choose_providers(options: BackendOptions, index: int | None, available: Coll
         )
     for accelerator, parameters in sorted(options.accelerators.items()):
         _refuse_what_leads_out(accelerator, parameters)
+    if _is_on(options.accelerators.get("tensorrt", {}), "trt_cuda_graph_enable"):
+        raise InvalidModel(
+            "parameter 'trt_cuda_graph_enable' of the accelerator tensorrt is not taken: what it records answers to "
+            "one shape; write enable_cuda_graph for the accelerator cuda, without tensorrt"
+        )
     device = {"device_id": str(index)}
     providers: Providers = [(CUDA, {**options.accelerators.get("cuda", {}), **device}), (CPU, {})]
     if "tensorrt" not in options.accelerators:
@@ -70,6 +75,15 @@ def choose_providers(options: BackendOptions, index: int | None, available: Coll
             "install it with: pip install onnxruntime-gpu tensorrt"
         )
     return [(TENSORRT, {**_tensorrt_options(options.accelerators["tensorrt"]), **device}), *providers]
+
+
+def asks_for_graphs(accelerators: Mapping[str, Mapping[str, str]]) -> bool:
+    """Whether CUDA's provider is asked to record CUDA graphs, with `enable_cuda_graph`."""
+    return _is_on(accelerators.get("cuda", {}), "enable_cuda_graph")
+
+
+def _is_on(parameters: Mapping[str, str], key: str) -> bool:
+    return parameters.get(key, "0").lower() in ("1", "true")
 
 
 def _refuse_what_leads_out(accelerator: str, parameters: Mapping[str, str]) -> None:

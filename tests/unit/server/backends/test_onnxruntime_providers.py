@@ -3,7 +3,7 @@
 import pytest
 
 from pasarela_server.backends.base import BackendOptions
-from pasarela_server.backends.onnxruntime_providers import CPU, CUDA, TENSORRT, choose_providers
+from pasarela_server.backends.onnxruntime_providers import CPU, CUDA, TENSORRT, asks_for_graphs, choose_providers
 from pasarela_server.errors import BackendMissing, InvalidModel
 
 EVERYTHING = (TENSORRT, CUDA, CPU)
@@ -60,6 +60,16 @@ def options(**accelerators: dict[str, str]) -> BackendOptions:
             [(TENSORRT, {"trt_int8_enable": "1", **DEVICE}), (CUDA, DEVICE), (CPU, {})],
         ),
         (options(tensorrt={"precision_mode": "FP32"}), 1, [(TENSORRT, DEVICE), (CUDA, DEVICE), (CPU, {})]),
+        (  # reason: CUDA graphs, under ONNX Runtime's name
+            options(cuda={"enable_cuda_graph": "1"}),
+            1,
+            [(CUDA, {"enable_cuda_graph": "1", **DEVICE}), (CPU, {})],
+        ),
+        (  # reason: what records nothing may be said
+            options(tensorrt={"trt_cuda_graph_enable": "false"}),
+            1,
+            [(TENSORRT, {"trt_cuda_graph_enable": "0", **DEVICE}), (CUDA, DEVICE), (CPU, {})],
+        ),
     ],
 )
 def test_providers(asked: BackendOptions, index: int | None, expected: list[tuple[str, dict[str, str]]]) -> None:
@@ -89,6 +99,13 @@ def test_providers(asked: BackendOptions, index: int | None, expected: list[tupl
             )
         ),
         (options(tensorrt={"segment_size": "1"}), 0, EVERYTHING, InvalidModel, "'segment_size'"),  # reason: unknown
+        (  # reason: one recording for all shapes gives wrong answers
+            options(tensorrt={"trt_cuda_graph_enable": "True"}),
+            0,
+            EVERYTHING,
+            InvalidModel,
+            "write enable_cuda_graph for the accelerator cuda",
+        ),
     ],
 )
 def test_what_cannot_be_had_is_named(
@@ -96,3 +113,17 @@ def test_what_cannot_be_had_is_named(
 ) -> None:
     with pytest.raises(error, match=says):
         choose_providers(asked, index, available)
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (options(), False),  # reason: nobody asks
+        (options(cuda={"enable_cuda_graph": "1"}), True),  # reason: ONNX Runtime's yes
+        (options(cuda={"enable_cuda_graph": "True"}), True),  # reason: its other yes
+        (options(cuda={"enable_cuda_graph": "0"}), False),  # reason: said, and no
+        (options(tensorrt={"enable_cuda_graph": "1"}), False),  # reason: not CUDA's provider
+    ],
+)
+def test_who_asks_for_graphs(asked: BackendOptions, expected: bool) -> None:
+    assert asks_for_graphs(asked.accelerators) is expected
