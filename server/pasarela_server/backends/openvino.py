@@ -13,29 +13,17 @@ import numpy as np
 
 from pasarela_server.backends.artefacts import import_framework, inferring, loading, require_file
 from pasarela_server.backends.base import ArtefactSpec, BackendOptions
-from pasarela_server.backends.metadata import image_shape, normalise, pixel_inputs, tensor_names
+from pasarela_server.backends.metadata import image_shape
 from pasarela_server.backends.openvino_cache import ModelCache
+from pasarela_server.backends.openvino_description import METADATA, Description, describe
+from pasarela_server.backends.openvino_files import ArtefactFiles, ModelSource, weights_of
 from pasarela_server.backends.openvino_requests import FixedRequest, GeneralRequest, RowsRequest, is_fixed
-from pasarela_server.backends.openvino_rows import is_quantised, row_shapes
+from pasarela_server.backends.openvino_rows import row_shapes
 from pasarela_server.backends.openvino_variants import Forms, Variant, Variants, in_form
 from pasarela_server.backends.wide import may_go_wide
 from pasarela_server.errors import InvalidModel
-from pasarela_server.tensor import Array, DataType, TensorSpec
+from pasarela_server.tensor import Array
 
-_DATATYPES = {
-    "boolean": DataType.BOOL,
-    "u8": DataType.UINT8,
-    "u16": DataType.UINT16,
-    "u32": DataType.UINT32,
-    "u64": DataType.UINT64,
-    "i8": DataType.INT8,
-    "i16": DataType.INT16,
-    "i32": DataType.INT32,
-    "i64": DataType.INT64,
-    "f16": DataType.FP16,
-    "f32": DataType.FP32,
-    "f64": DataType.FP64,
-}
 _PRECISIONS = ("f32", "f16", "bf16", "default")
 _TELEMETRY = "openvino_telemetry"
 
@@ -130,12 +118,12 @@ class OpenVinoBackend:
         self._sessions: list[OpenVinoSession] = []
         with loading(artefact):
             core = _core(ov)
-            cache = _cache(ov, core, artefact, self._device, settings, options)
-            model = core.read_model(artefact)
-            self._quantised = is_quantised(model, artefact)
-            self._spec, row = _read_spec(model, artefact, options), None
-            if self._quantised and model.is_dynamic():
-                self._spec, row = _fix_to_one_row(model, self._spec, artefact, options)
+            cache, source = _opened(ov, core, artefact, self._device, settings, options)
+            described = _described(cache, source, artefact)
+            self._quantised = described.quantised
+            self._spec, row = described.spec(options), None
+            if self._quantised and described.dynamic:
+                self._spec, row = _fix_to_one_row(source.model(), described, options)
             elif (single := _single_shape(self._spec)) is not None:
                 row = (single,)
             only_row = self._quantised and row is not None
@@ -147,7 +135,7 @@ class OpenVinoBackend:
                 chosen = {**settings, "NUM_STREAMS": 1} if variant.wide else settings
                 return cache.compile(
                     repr(variant),
-                    lambda: core.compile_model(in_form(model, variant), self._device, chosen),
+                    lambda: core.compile_model(in_form(source.model(), variant), self._device, chosen),
                     lambda content: core.import_model(content, self._device, chosen),
                 )
 
@@ -271,10 +259,10 @@ def _settings(device: str, options: BackendOptions) -> dict[str, object]:
     return settings
 
 
-def _cache(
+def _opened(
     ov: Any, core: Any, artefact: Path, device: str, settings: Mapping[str, object], options: BackendOptions
-) -> ModelCache:
-    """The cache of this model's compiled variants; for the CPU only, whose entries are known to be portable."""
+) -> tuple[ModelCache, ModelSource]:
+    """The model, and the cache of what follows from it; for the CPU only, whose entries are known to be portable."""
     made_by = {
         "openvino": ov.get_version(),
         "device": device,
@@ -283,7 +271,18 @@ def _cache(
         **settings,
     }
     folder = options.cache_folder / "openvino" if options.cache_folder is not None and device == "CPU" else None
-    return ModelCache(folder, (artefact, artefact.with_suffix(".bin")), made_by)
+    kept = (artefact, weights_of(artefact), artefact.with_name(METADATA)) if folder is not None else ()
+    files = ArtefactFiles(kept)
+    return ModelCache(folder, files, made_by), ModelSource(core, artefact, files)
+
+
+def _described(cache: ModelCache, source: ModelSource, artefact: Path) -> Description:
+    """What the model says. A .xml need not be read for that where it is known from an earlier start."""
+    if artefact.suffix.lower() != ".xml":
+        return describe(source.read(), artefact)
+    return cache.get(
+        "description", lambda: describe(source.read(), artefact), Description.to_bytes, Description.from_bytes
+    )
 
 
 def _planned(row: tuple[tuple[int, ...], ...] | None, *, pixels: bool, only_row: bool) -> tuple[Variant, ...]:
@@ -296,61 +295,19 @@ def _planned(row: tuple[tuple[int, ...], ...] | None, *, pixels: bool, only_row:
     return tuple(Variant(kind, shapes) for shapes in rows for kind in kinds)
 
 
-def _read_spec(model: Any, artefact: Path, options: BackendOptions) -> ArtefactSpec:
-    metadata = _read_metadata(model, artefact)
-    inputs = _tensor_specs(model.inputs, options.input_names, metadata, "images", "INPUT__{}")
-    outputs = _tensor_specs(model.outputs, options.output_names, metadata, "output0", "OUTPUT__{}")
-    batched = all(spec.shape[:1] == (-1,) for spec in inputs + outputs)
-    return ArtefactSpec(inputs, outputs, batched, metadata, pixel_inputs=pixel_inputs(metadata, inputs))
-
-
 def _fix_to_one_row(
-    model: Any, spec: ArtefactSpec, artefact: Path, options: BackendOptions
+    model: Any, described: Description, options: BackendOptions
 ) -> tuple[ArtefactSpec, tuple[tuple[int, ...], ...]]:
     """A quantised model's spec, with the batch as the only size that varies; and the shapes of one row."""
+    spec = described.spec(options)
     single = _single_shape(spec)
     if single is not None and spec.batched:
         model.reshape([-1, *single[1:]])
-        spec = _read_spec(model, artefact, options)
+        spec = described.reshaped(model).spec(options)
     row = tuple(row_shapes(spec))
     if in_form(model, Variant(row=row)).is_dynamic():
         raise InvalidModel("the model is quantised and the size of its output is unknown; reshape it to fixed sizes")
     return spec, row
-
-
-def _read_metadata(model: Any, artefact: Path) -> dict[str, object]:
-    metadata: dict[str, object] = {}
-    if model.has_rt_info("model_info"):
-        metadata["model_info"] = dict(model.get_rt_info("model_info").value)
-    written = artefact.with_name("metadata.yaml")
-    if written.is_file():
-        yaml = import_framework("yaml", extra="openvino")
-        try:
-            content = yaml.safe_load(written.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InvalidModel(f"{written.name} is no YAML") from error
-        if not isinstance(content, dict):
-            raise InvalidModel(f"{written.name} holds no keys and values")
-        metadata.update(normalise(content))
-    return metadata
-
-
-def _tensor_specs(
-    ports: list[Any], given: tuple[str, ...], metadata: Mapping[str, object], ultralytics: str, positional: str
-) -> tuple[TensorSpec, ...]:
-    own = [port.get_any_name() if port.get_names() else "" for port in ports]
-    names = tensor_names(own, given, metadata, ultralytics=ultralytics, positional=positional)
-    return tuple(_tensor_spec(name, port) for name, port in zip(names, ports, strict=True))
-
-
-def _tensor_spec(name: str, port: Any) -> TensorSpec:
-    kind = port.element_type.get_type_name()
-    if kind not in _DATATYPES:
-        raise InvalidModel(f"{name!r} is of type {kind}, which is not served")
-    if port.partial_shape.rank.is_dynamic:
-        raise InvalidModel(f"{name!r} has any number of dimensions, which is not served")
-    shape = tuple(size.get_length() if size.is_static else -1 for size in port.partial_shape)
-    return TensorSpec(name, _DATATYPES[kind], shape)
 
 
 def _single_shape(spec: ArtefactSpec) -> tuple[int, ...] | None:

@@ -1,4 +1,4 @@
-"""Compiled OpenVINO models on disk, so that the next start need not compile them.
+"""Compiled OpenVINO models and what they say on disk, so that the next start need neither compile nor read them.
 
 OpenVINO has a cache of its own (`CACHE_DIR`). This one is used instead because it promises more: an entry stands for
 the bytes of the model's files, appears under its name only when it is whole, and is checked before it is read.
@@ -12,13 +12,16 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pasarela_server.backends.openvino_files import ArtefactFiles
 
 _log = logging.getLogger("pasarela_server.backends")
 
-_FORMAT = b"pasarela-openvino-1"
+_T = TypeVar("_T")
+_FORMAT = b"pasarela-openvino-2"
 _DIGEST = hashlib.sha256
 _ENDING = ".blob"
 _UNUSED_S = 30 * 24 * 3600.0
@@ -26,23 +29,24 @@ _UNUSED_S = 30 * 24 * 3600.0
 
 
 class ModelCache:
-    """The compiled variants of one model. Nothing that goes wrong with the folder fails a load: it warns.
+    """The compiled variants of one model, and what it says.
 
+    Nothing that goes wrong with the folder fails a load: it warns.
     Any number of threads and processes may use a folder at once.
     """
 
-    def __init__(self, folder: Path | None, files: Iterable[Path], made_by: Mapping[str, object]) -> None:
-        """Prepares the cache; reads the model's files.
+    def __init__(self, folder: Path | None, files: ArtefactFiles, made_by: Mapping[str, object]) -> None:
+        """Prepares the cache.
 
         Args:
             folder: Where the entries are; None switches the cache off.
-            files: The model's; those that do not exist are left out.
-            made_by: What else the compiled form depends on: versions, device, settings.
+            files: The model's: entries belong to what they held.
+            made_by: What else the entries depend on: versions, device, settings.
         """
         self._folder = folder
-        self._files = [file for file in files if file.is_file()] if folder is not None else []
-        self._made_by = "\n".join(f"{key}={made_by[key]}" for key in sorted(made_by)).encode()
-        self._before = self._digest()
+        self._files = files
+        text = "\n".join(f"{key}={made_by[key]}" for key in sorted(made_by)).encode()
+        self._mark = _DIGEST(_FORMAT + files.digest + text).digest()
 
     def compile(self, what: str, compile_model: Callable[[], Any], import_model: Callable[[bytes], Any]) -> Any:
         """The compiled model: from the cache if it is there and sound, else compiled and kept for the next time.
@@ -52,38 +56,42 @@ class ModelCache:
             compile_model: Compiles the variant.
             import_model: Reads what `export_model` of a compiled model wrote.
         """
+        return self.get(what, compile_model, lambda compiled: compiled.export_model().getvalue(), import_model)
+
+    def get(
+        self, what: str, make: Callable[[], _T], write: Callable[[_T], bytes | None], read: Callable[[bytes], _T]
+    ) -> _T:
+        """Something that follows from the files: from the cache if it is there and sound, else made and kept.
+
+        Args:
+            what: Tells such things apart.
+            make: Makes it.
+            write: What to keep of it; None if it cannot be kept.
+            read: Makes it of what was kept. Whatever it raises, the thing is made instead.
+        """
         if self._folder is None:
-            return compile_model()
-        entry = self._folder / (_DIGEST(self._before + what.encode()).hexdigest() + _ENDING)
+            return make()
+        entry = self._folder / (_DIGEST(self._mark + what.encode()).hexdigest() + _ENDING)
         content = _read(entry)
         if content is not None:
             try:
-                return import_model(content)
-            except Exception as error:  # noqa: BLE001 - whatever OpenVINO dislikes about it, the model can be compiled
-                _log.warning("an entry of the model cache cannot be used, compiling instead: %s", type(error).__name__)
-        compiled = compile_model()
-        # Files that were replaced while they were read: nobody knows which of the two was compiled.
-        if self._digest() == self._before:
-            self._keep(entry, compiled)
-        return compiled
+                return read(content)
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with it, it can be made
+                _log.warning("an entry of the model cache cannot be used, making it anew: %s", type(error).__name__)
+        made = make()
+        # Files that were replaced while they were read: nobody knows of which of the two it was made.
+        if self._files.unchanged():
+            self._keep(entry, lambda: write(made))
+        return made
 
-    def _digest(self) -> bytes:
-        digest = _DIGEST(_FORMAT + self._made_by)
-        for file in self._files:
-            digest.update(file.name.encode())
-            try:
-                with file.open("rb") as opened:
-                    digest.update(hashlib.file_digest(opened, "sha256").digest())
-            except OSError:
-                digest.update(os.urandom(16))  # gone meanwhile: equal to nothing
-        return digest.digest()
-
-    def _keep(self, entry: Path, compiled: Any) -> None:
+    def _keep(self, entry: Path, write: Callable[[], bytes | None]) -> None:
         """Writes an entry beside its place and renames it: under its name it is whole or not there."""
         scratch = ""
         try:
+            content = write()
+            if content is None:
+                return
             entry.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            content = compiled.export_model().getvalue()
             handle, scratch = tempfile.mkstemp(dir=entry.parent, suffix=_ENDING + ".part")
             with os.fdopen(handle, "wb") as opened:
                 opened.write(_DIGEST(content).digest())
@@ -111,7 +119,7 @@ def _read(entry: Path) -> bytes | None:
     size = _DIGEST().digest_size
     content = raw[size:]
     if len(raw) <= size or _DIGEST(content).digest() != raw[:size]:
-        _log.warning("an entry of the model cache %s is damaged, compiling instead", entry.parent)
+        _log.warning("an entry of the model cache %s is damaged, making it anew", entry.parent)
         return None
     with contextlib.suppress(OSError):  # somebody else's folder: it is read all the same
         os.utime(entry)

@@ -15,6 +15,7 @@ import pytest
 from pasarela_server.backends import load_backend
 from pasarela_server.backends.base import BackendOptions
 from pasarela_server.backends.openvino_cache import ModelCache
+from pasarela_server.backends.openvino_files import ArtefactFiles
 
 MARKS = {"openvino": "1"}
 LONG_AGO_S = 10 * 365 * 24 * 3600
@@ -75,7 +76,7 @@ def test_what_was_compiled_once_is_read_the_next_time(tmp_path: Path) -> None:
     artefact = adding(tmp_path / "1", 1)
     assert answer(artefact, tmp_path) == 1
     before = [(entry.name, entry.stat().st_ino) for entry in entries(tmp_path)]
-    assert len(before) == 1
+    assert len(before) == 2, "what the model says, and the form that was compiled"
     assert answer(artefact, tmp_path) == 1
     assert [(entry.name, entry.stat().st_ino) for entry in entries(tmp_path)] == before
 
@@ -83,14 +84,14 @@ def test_what_was_compiled_once_is_read_the_next_time(tmp_path: Path) -> None:
 def test_the_second_time_nothing_is_compiled(tmp_path: Path, weights: Path) -> None:
     made = Made()
     for _ in range(3):
-        ModelCache(tmp_path / "c", [weights], MARKS).compile("v", made.compile, made.import_)
+        ModelCache(tmp_path / "c", ArtefactFiles([weights]), MARKS).compile("v", made.compile, made.import_)
     assert (made.compiled, made.imported) == (1, 2)
 
 
 def test_without_a_folder_nothing_is_kept(weights: Path) -> None:
     made = Made()
     for _ in range(2):
-        ModelCache(None, [weights], MARKS).compile("v", made.compile, made.import_)
+        ModelCache(None, ArtefactFiles([weights]), MARKS).compile("v", made.compile, made.import_)
     assert (made.compiled, made.imported) == (2, 0)
     assert list(weights.parent.iterdir()) == [weights]
 
@@ -104,7 +105,7 @@ def test_weights_that_were_overwritten_in_place_are_another_model(tmp_path: Path
     artefact.with_suffix(".bin").write_bytes(content)
     os.utime(artefact.with_suffix(".bin"), ns=(times.st_atime_ns, times.st_mtime_ns))
     assert answer(artefact, tmp_path) == 2
-    assert len(entries(tmp_path)) == 2
+    assert len(entries(tmp_path)) == 4
 
 
 @pytest.mark.parametrize(
@@ -120,9 +121,9 @@ def test_what_it_depends_on_tells_entries_apart(
     tmp_path: Path, weights: Path, marks: dict[str, Any], what: str, content: bytes
 ) -> None:
     made = Made()
-    ModelCache(tmp_path / "c", [weights], MARKS).compile("v", made.compile, made.import_)
+    ModelCache(tmp_path / "c", ArtefactFiles([weights]), MARKS).compile("v", made.compile, made.import_)
     weights.write_bytes(content)
-    ModelCache(tmp_path / "c", [weights], marks).compile(what, made.compile, made.import_)
+    ModelCache(tmp_path / "c", ArtefactFiles([weights]), marks).compile(what, made.compile, made.import_)
     assert (made.compiled, made.imported) == (2, 0)
 
 
@@ -135,10 +136,13 @@ def test_what_it_depends_on_tells_entries_apart(
         lambda content: b"no entry at all, and long enough to be one" * 9,  # reason: somebody else's file
     ],
 )
-def test_a_damaged_entry_is_compiled_anew(tmp_path: Path, damage: Any, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_damaged_entry_is_made_anew(
+    tmp_path: Path, which: int, damage: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     artefact = adding(tmp_path / "1", 1)
     assert answer(artefact, tmp_path) == 1
-    (entry,) = entries(tmp_path)
+    entry = entries(tmp_path)[which]
     whole = entry.read_bytes()
     entry.write_bytes(damage(whole))
     with caplog.at_level(logging.WARNING, "pasarela_server"):
@@ -154,7 +158,7 @@ def test_a_whole_entry_that_the_framework_refuses_is_compiled_anew(
     tmp_path: Path, weights: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = Made()
-    cache = ModelCache(tmp_path / "c", [weights], MARKS)
+    cache = ModelCache(tmp_path / "c", ArtefactFiles([weights]), MARKS)
     cache.compile("v", made.compile, made.import_)
 
     def refuse(content: bytes) -> None:
@@ -182,14 +186,14 @@ def test_files_that_change_while_they_are_compiled_are_not_kept(tmp_path: Path, 
         weights.write_bytes(b"others")
         return made.compile()
 
-    ModelCache(tmp_path / "c", [weights], MARKS).compile("v", compile_slowly, made.import_)
+    ModelCache(tmp_path / "c", ArtefactFiles([weights]), MARKS).compile("v", compile_slowly, made.import_)
     assert not (tmp_path / "c").exists()
 
 
 def test_entries_that_nobody_reads_go_when_another_comes(tmp_path: Path, weights: Path) -> None:
     made = Made()
     folder = tmp_path / "c"
-    cache = ModelCache(folder, [weights], MARKS)
+    cache = ModelCache(folder, ArtefactFiles([weights]), MARKS)
     cache.compile("old", made.compile, made.import_)
     cache.compile("used", made.compile, made.import_)
     (folder / "left-over.blob.part").write_bytes(b"half")
@@ -219,5 +223,5 @@ def test_processes_that_start_together_share_a_folder(tmp_path: Path) -> None:
     for process in together:
         _, errors = process.communicate(timeout=60)
         assert (process.returncode, errors) == (0, b"")
-    assert len(entries(tmp_path)) == 1
+    assert len(entries(tmp_path)) == 2
     assert answer(artefact, tmp_path) == 3

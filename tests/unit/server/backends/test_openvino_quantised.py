@@ -1,5 +1,6 @@
 """Quantised OpenVINO models are never compiled with a dimension that varies."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,17 @@ def test_a_batch_goes_through_one_row_at_a_time(
     assert backend.spec.batched
     assert [tensor.shape for tensor in backend.spec.inputs] == [(-1, 3, 4, 6)]
     np.testing.assert_allclose(answer, np.round(images * 255) / 255, atol=1e-6)
+
+
+def test_a_batch_goes_through_what_an_earlier_start_has_kept(tmp_path: Path) -> None:
+    artefact = quantised(tmp_path, [-1, 3, -1, -1])
+    images = np.random.default_rng(1).random((3, 3, 4, 6), dtype=np.float32)
+    kept = replace(OPTIONS, cache_folder=tmp_path / "cache")
+    backends = [load_backend("openvino", artefact, options) for options in (OPTIONS, kept, kept)]
+    assert [backend.spec for backend in backends] == [backends[0].spec] * 3
+    assert [backend.description for backend in backends] == [backends[0].description] * 3
+    first, *others = (backend.session().infer({"images": images})["output0"] for backend in backends)
+    assert all(np.array_equal(other, first) for other in others)
 
 
 def test_answers_are_kept_when_the_next_request_comes(tmp_path: Path) -> None:
