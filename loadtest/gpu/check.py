@@ -231,6 +231,79 @@ def check_memory(given: Given) -> str:
     return f"{said}; MiB after each unloading: {left}"
 
 
+def check_onnxruntime(_: Given) -> str:
+    """Tensors that are bound to the GPU, with and without recorded graphs, against ONNX Runtime's plain call."""
+    import onnxruntime
+
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        return "nothing was checked: this build of onnxruntime has no CUDA (pip install onnxruntime-gpu)"
+    graphs = {"cuda": {"enable_cuda_graph": "1"}}
+    backends = {
+        "plain": _load_onnx({"io_binding": "false"}),
+        "bound": _load_onnx({}),
+        "recorded": _load_onnx({}, graphs),
+    }
+    images = np.random.default_rng(0).random((9, 3, 320, 320), np.float32)
+    images[:6] = _values(_pictures())[:6, :, ::2, ::2]
+    plain = backends["plain"].session()
+    expected = [plain.infer({"images": images[:rows]})["output0"] for rows in range(1, 10)]
+    said = [f"plain {_milliseconds(plain, images[:8]):.2f} ms for 8 rows"]
+    for name in ("bound", "recorded"):
+        session: Any = backends[name].session()
+        kept = [session.infer({"images": images[:rows]})["output0"] for _ in range(4) for rows in range(1, 10)]
+        far = [_far(answer, expected[number % 9]) for number, answer in enumerate(kept)]
+        assert all(boxes < 1.0 and scores < 0.01 for boxes, scores in far), (name, far)
+        assert session.places_outputs, f"{name}: something failed bound, see the log"
+        parts = session.infer_parts([{"images": images[:3]}, {"images": images[3:8]}])["output0"]
+        boxes, scores = _far(parts, expected[7])
+        assert boxes < 1.0, (name, boxes)
+        assert scores < 0.01, (name, scores)
+        said.append(f"{name} {_milliseconds(session, images[:8]):.2f} ms, at most {max(far)[0]:.3f} px away")
+    _record_side_by_side(backends["recorded"], images, expected)
+    said.append(backends["recorded"].description)
+    for backend in backends.values():
+        backend.close()
+    return "; ".join(said)
+
+
+def _load_onnx(parameters: Mapping[str, str], accelerators: Mapping[str, Mapping[str, str]] | None = None) -> Backend:
+    artefact = ROOT / "model_repository/garments_onnx/1/model.onnx"
+    options = BackendOptions(2, 1, {"device": "gpu", **parameters}, max_rows=8, accelerators=accelerators or {})
+    return load_backend("onnxruntime", artefact, options)
+
+
+def _milliseconds(session: Any, images: np.ndarray) -> float:
+    took = []
+    for _ in range(20):
+        begun = time.perf_counter()
+        session.infer({"images": images})
+        took.append(time.perf_counter() - begun)
+    return 1000 * min(took)
+
+
+def _record_side_by_side(backend: Backend, images: np.ndarray, expected: list[np.ndarray]) -> None:
+    """Two threads record while the other one answers, and both answer rightly."""
+    wrong: list[Any] = []
+
+    def stream() -> None:
+        try:
+            session = backend.session()
+            for _ in range(4):
+                for rows in range(1, 10):
+                    answer = session.infer({"images": images[:rows]})["output0"]
+                    if _far(answer, expected[rows - 1])[0] >= 1.0:
+                        wrong.append(rows)
+        except Exception as error:  # noqa: BLE001 - told by whoever waits for the thread
+            wrong.append(error)
+
+    threads = [threading.Thread(target=stream) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong, wrong
+
+
 def check_shared_memory(_: Given) -> str:
     """CUDA memory of another process: opened by its handle, read, written and bounded."""
     runtime = find_cuda_memory()
@@ -301,6 +374,7 @@ CHECKS: tuple[Callable[[Given], str], ...] = (
     check_unusual,
     check_compiled,
     check_memory,
+    check_onnxruntime,
     check_shared_memory,
     check_jpegs,
 )

@@ -47,7 +47,8 @@ HONOURED: dict[str, str] = {
     "default_model_filename": "the model file, where several lie in the folder",
     "optimization.execution_accelerators.gpu_execution_accelerator": "for onnxruntime on a GPU: `tensorrt` and `cuda`, "
     "with the parameters that Triton's backend takes, "
-    "but for those that name files, libraries or addresses (`trt_engine_cache_path`)",
+    "but for those that name files, libraries or addresses (`trt_engine_cache_path`) and `trt_cuda_graph_enable`; "
+    "`enable_cuda_graph` of `cuda` records CUDA graphs",
     "model_warmup": "requests to run before the model is READY; without it zeros in each batch size",
     "parameters": "handed to the backend, or to the detection model, and told to clients; `isolation`, `process` or "
     "`none`, wins over the server's flag",
