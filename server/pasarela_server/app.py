@@ -93,6 +93,12 @@ def run(config: ServerConfig, loading: LoadingModels) -> int:
 
 async def _serve(config: ServerConfig, loading: LoadingModels) -> None:
     """Builds, serves, drains. What is still being loaded then, `loading` says."""
+    async with contextlib.AsyncExitStack() as left:
+        await _serve_with(left, config, loading)
+
+
+async def _serve_with(left: contextlib.AsyncExitStack, config: ServerConfig, loading: LoadingModels) -> None:
+    """The same; what would outlive a start or a stop that fails is put into `left`, and is ended when that is."""
     protection = protect(config)
     if protection.settings.certificates is not None:
         loading.metrics.certificate(protection.expires_s)
@@ -113,6 +119,8 @@ async def _serve(config: ServerConfig, loading: LoadingModels) -> None:
         return _listens(fronts) and _ready(models, calls)
 
     fronts = _fronts(config, protection.settings, Desks(models, metrics, failures), traced=tracer.sends)
+    if fronts is not None:
+        left.push_async_callback(fronts.close, 0.0)
     server = build_server(
         InferenceService(
             models,
@@ -140,6 +148,7 @@ async def _serve(config: ServerConfig, loading: LoadingModels) -> None:
     else:
         grpc_port = fronts.listen(server)
     await server.start()
+    left.push_async_callback(server.stop, None)
     protection.follow()
     if pages is not None:
         pages.start()
@@ -147,11 +156,7 @@ async def _serve(config: ServerConfig, loading: LoadingModels) -> None:
     loaded = loading.follow(publish_health)
     publish_health()
     if fronts is not None:
-        try:
-            await _start(fronts, stop)
-        except FrontsUnavailable:
-            await server.stop(None)
-            raise
+        await _start(fronts, stop)
         publish_health()
     _freeze_memory()
     await asyncio.wait((stop, loaded), return_when=asyncio.FIRST_COMPLETED)

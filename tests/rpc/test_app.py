@@ -86,7 +86,7 @@ class GatedFronts:
 
     def __init__(self):
         self.may_listen = asyncio.Event()
-        self.listening = False
+        self.listening = self.closed = False
 
     def listen(self, server):
         return app.listen(server, "127.0.0.1", 0)
@@ -102,7 +102,7 @@ class GatedFronts:
         return None
 
     async def close(self, grace_s):
-        return None
+        self.closed = True
 
 
 @pytest.fixture
@@ -197,6 +197,24 @@ async def test_a_stop_does_not_wait_for_fronts_that_do_not_listen(application, m
     await inference_pb2_grpc.GRPCInferenceServiceStub(channel).ServerLive(pb.ServerLiveRequest(), wait_for_ready=True)
     os.kill(os.getpid(), signal.SIGTERM)
     await asyncio.wait_for(task, 30)
+
+
+async def test_fronts_that_listen_do_not_outlive_a_start_that_fails(application, monkeypatch):
+    class Broken(GatedManager):
+        def load_all(self):
+            self.may_load.wait()
+            raise InvalidModel("the repository went away")
+
+    fronts = GatedFronts()
+    fronts.may_listen.set()
+    monkeypatch.setattr(app, "_fronts", lambda *_, **__: fronts)
+    monkeypatch.setattr(loading, "ModelManager", Broken)
+    task, _, manager = await application()
+    assert not fronts.closed
+    manager.may_load.set()
+    with pytest.raises(InvalidModel, match="went away"):
+        await task
+    assert fronts.closed
 
 
 async def test_a_stop_while_loading_does_not_wait_for_the_load(application):

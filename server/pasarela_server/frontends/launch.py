@@ -149,6 +149,11 @@ async def _started(settings: FrontSettings, inherited: tuple[int, ...]) -> async
 
 
 async def _end(process: asyncio.subprocess.Process, ended: asyncio.Task[int]) -> None:
+    """Kills a process and waits for its end, which is near, even if whoever waits for this is cancelled."""
     with contextlib.suppress(ProcessLookupError):
         process.kill()
-    await asyncio.wait((ended,))
+    try:
+        await asyncio.wait((ended,))
+    except asyncio.CancelledError:
+        await asyncio.wait((ended,))
+        raise

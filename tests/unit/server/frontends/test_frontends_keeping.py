@@ -20,8 +20,9 @@ LIMIT_S = 60.0
 class Process:
     """A front's process that ends when the test says so."""
 
-    def __init__(self, number):
+    def __init__(self, number, *, dies_slowly=False):
         self.pid = number
+        self._dies_slowly = dies_slowly
         self.code = asyncio.get_running_loop().create_future()
 
     async def wait(self):
@@ -30,7 +31,8 @@ class Process:
     def kill(self):
         if self.code.done():
             raise ProcessLookupError  # as asyncio does
-        self.end(-9)
+        if not self._dies_slowly:
+            self.end(-9)
 
     def end(self, code):
         if not self.code.done():
@@ -69,6 +71,8 @@ class Keeping:
         self.tries = asyncio.Queue()
         self.lacks = []
         """What the system says instead of starting a process, the next one last."""
+        self.die_slowly = False
+        """Whether processes that are killed end when the test says so."""
         self.may_start = asyncio.Event()
         self.may_start.set()
         self.clock = Clock()
@@ -90,7 +94,7 @@ class Keeping:
         await self.may_start.wait()
         if self.lacks:
             raise self.lacks.pop()
-        process = Process(len(self.processes) + 1)
+        process = Process(len(self.processes) + 1, dies_slowly=self.die_slowly)
         self.processes.append(process)
         process.link = socket.socket(fileno=os.dup(pass_fds[0]))
         process.code.add_done_callback(lambda _: process.link.close())
@@ -364,6 +368,21 @@ async def test_a_process_that_the_system_is_just_starting_does_not_outlive_the_e
     kept.may_start.set()
     await closing
     assert [each.code.result() for each in kept.processes] == [-9]
+
+
+async def test_a_process_that_is_being_killed_does_not_outlive_the_end(keeping):
+    kept = keeping()
+    kept.die_slowly = True
+    kept.reception.open = None  # no desk, no front
+    starting = asyncio.create_task(kept.fronts.start())
+    process = await kept.tries.get()
+    await settle()
+    starting.cancel()
+    closing = asyncio.create_task(kept.fronts.close(0.0))
+    await settle()
+    assert not closing.done()
+    process.end(-9)
+    await closing
 
 
 async def test_what_is_said_while_the_system_starts_a_process_reaches_it(keeping):
