@@ -8,6 +8,8 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from pasarela_server.backends.artefacts import cuda_index, inferring, lacks_memory
 from pasarela_server.backends.base import ArtefactSpec, BackendOptions
 from pasarela_server.backends.onnxruntime_bound_form import BoundForm, Device, DeviceMemory, Shape
@@ -24,6 +26,10 @@ PARAMETER = "io_binding"
 
 _MOST_FORMS, _MOST_BYTES = 16, 512 << 20
 """What a session keeps on the device, for recorded forms and for the others each."""
+_TRIALS = 3
+"""The first run takes memory, the second is recorded where anything is, the third plays that."""
+_SHARE = 0.01
+"""How far answers may be apart, of the largest value: on a GPU a sum need not be added up in the same order twice."""
 _GRAPH = "gpu_graph_id"
 _UNRECORDED = "-1"
 _log = logging.getLogger("pasarela_server.backends")
@@ -59,6 +65,17 @@ def known_shape(tensor: TensorSpec, rows: int | None) -> Shape | None:
     return None if -1 in shape else shape
 
 
+def alike(answer: Array, plain: Array) -> bool:
+    """Whether two answers to the same are the same, up to rounding. Pure."""
+    if answer.shape != plain.shape or answer.dtype != plain.dtype:
+        return False
+    if plain.dtype.kind != "f":
+        return bool(np.array_equal(answer, plain))
+    finite = np.abs(plain[np.isfinite(plain)])
+    most = float(finite.max()) if finite.size else 0.0
+    return bool(np.allclose(answer, plain, rtol=0.0, atol=_SHARE * most, equal_nan=True))
+
+
 class BoundSession:
     """One stream of inferences on a GPU. It has not been measured on one: only answers were compared, on the CPU.
 
@@ -70,9 +87,10 @@ class BoundSession:
     stays for as long as the session does: ONNX Runtime has no sure way to let go of a recording. When there is no room
     for one more, forms run step by step.
 
-    Whatever fails is done again with ONNX Runtime's plain call, so errors are the plain call's own. If that answers,
-    the session keeps no places for outputs from then on, nor recordings; if it happens again, it binds nothing. The
-    log says why. Memory that was short is no reason to.
+    The first runs, those that warm the model up, are made with the plain call, too: if the answers are not the same,
+    the session binds nothing, and says so in the log. Whatever fails is done again with ONNX Runtime's plain call, so
+    errors are the plain call's own. If that answers, the session keeps no places for outputs from then on, nor
+    recordings; if it happens again, it binds nothing. The log says why. Memory that was short is no reason to.
     """
 
     def __init__(
@@ -88,6 +106,7 @@ class BoundSession:
         graphs: bool = False,
         most_forms: int = _MOST_FORMS,
         most_bytes: int = _MOST_BYTES,
+        trials: int = _TRIALS,
     ) -> None:
         """Builds the session; takes no memory yet.
 
@@ -102,6 +121,7 @@ class BoundSession:
             graphs: Whether the InferenceSession records CUDA graphs.
             most_forms: Forms that keep memory; recorded ones are counted for themselves.
             most_bytes: Bytes of these, the same.
+            trials: How many runs are compared with the plain call's.
         """
         self._ort = ort
         self._inference = inference
@@ -120,6 +140,7 @@ class BoundSession:
         self._recordings_left = most_forms
         self._places_outputs = True
         self._binds = True
+        self._trials_left = trials
 
     def infer(self, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
         """See `Session.infer`."""
@@ -150,7 +171,8 @@ class BoundSession:
 
     def _run(self, inputs: Mapping[str, Array]) -> list[Array]:
         try:
-            return self._run_bound(inputs)
+            answers = self._run_bound(inputs)
+            return self._compared(inputs, answers) if self._trials_left else answers
         except Exception as error:  # noqa: BLE001 - the plain call says whether it was the inputs
             failed = error.with_traceback(None)  # its frames would hold the memory that the plain call may need
         short = lacks_memory(failed)
@@ -160,6 +182,18 @@ class BoundSession:
         if not short:
             self._step_down(failed)
         return answers
+
+    def _compared(self, inputs: Mapping[str, Array], answers: list[Array]) -> list[Array]:
+        """Answers that are known to be right."""
+        plain = self._run_plain(inputs)
+        self._trials_left -= 1
+        if all(map(alike, answers, plain)):
+            return answers
+        self._binds = False
+        self._kept.clear()
+        self._recorded.clear()
+        _log.warning("%s: from now on nothing is bound, for answers were not those of the plain call", self._called)
+        return plain
 
     def _step_down(self, failed: Exception) -> None:
         self._kept.clear()

@@ -12,7 +12,7 @@ import pytest
 from pasarela_server.backends import load_backend
 from pasarela_server.backends.base import BackendOptions
 from pasarela_server.backends.onnxruntime import OnnxRuntimeBackend, OnnxRuntimeSession
-from pasarela_server.backends.onnxruntime_binding import BoundSession
+from pasarela_server.backends.onnxruntime_binding import BoundSession, alike
 from pasarela_server.backends.onnxruntime_recordings import OF_PROCESS
 from pasarela_server.errors import BackendMissing, InvalidModel
 from tests.unit.server.backends.onnxruntime_twin import Inference, Runtime, Twin
@@ -45,9 +45,12 @@ class Loaded:
         inference = onnxruntime.InferenceSession(str(artefact), settings, providers=["CPUExecutionProvider"])
         self.plain = OnnxRuntimeSession(inference, [output.name for output in inference.get_outputs()])
 
-    def bound(self) -> BoundSession:
+    def bound(self, *, tried: bool = True) -> BoundSession:
+        """A session, as it is after its first runs have been compared; or before that."""
         session = self.backend.session()
         assert isinstance(session, BoundSession)
+        if tried:
+            session._trials_left = 0
         return session
 
     def agree(self, session: BoundSession, inputs: dict[str, np.ndarray]) -> None:
@@ -260,3 +263,58 @@ def test_sessions_side_by_side_record_and_answer(detector: Path) -> None:
         thread.join()
     assert wrong == []
     assert sum(len(inference.recorded) for inference in loaded.twin.opened) == 2
+
+
+@pytest.mark.parametrize("graphs", [False, True])
+def test_the_first_runs_are_compared_with_the_plain_call(detector: Path, graphs: bool) -> None:
+    loaded = Loaded(detector, on_gpu(graphs=graphs))
+    session = loaded.bound(tried=False)
+    for seed in range(5):
+        loaded.agree(session, images(2, seed=seed))
+    assert session.binds
+    assert loaded.inference.plain == 3
+
+
+@pytest.mark.parametrize("run", range(3))  # reason: memory is taken, what is recorded is recorded, and it is played
+def test_answers_that_differ_when_they_are_bound_are_not_given(
+    detector: Path, run: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    loaded = Loaded(detector, on_gpu(graphs=True))
+    session = loaded.bound(tried=False)
+    for seed in range(run):
+        loaded.agree(session, images(2, seed=seed))
+    read_into = loaded.runtime.memory.read_into
+
+    def read_stale(target: np.ndarray, address: int, device_id: int) -> None:
+        read_into(target, address, device_id)
+        target *= 2
+
+    loaded.runtime.memory.read_into = read_stale  # type: ignore[method-assign]
+    with caplog.at_level(logging.WARNING):
+        for seed in range(4):
+            loaded.agree(session, images(2, seed=seed))
+    assert not session.binds
+    assert "from now on nothing is bound, for answers were not those of the plain call" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("answer", "plain", "expected"),
+    [
+        ([1.0, 200.0], [1.0, 200.0], True),  # reason: the same
+        ([1.5, 199.0], [1.0, 200.0], True),  # reason: within a hundredth of the largest
+        ([1.0, 190.0], [1.0, 200.0], False),  # reason: beyond it
+        ([np.nan, 1.0], [np.nan, 1.0], True),  # reason: no number is as good as no number
+        ([np.nan, 1.0], [0.0, 1.0], False),  # reason: a number was right
+        ([np.inf, 1.0], [np.inf, 1.0], True),  # reason: nothing can be said of the largest
+        ([0.0], [0.0, 0.0], False),  # reason: fewer
+        ([], [], True),  # reason: nothing
+    ],
+)
+def test_answers_are_alike_up_to_rounding(answer: list[float], plain: list[float], expected: bool) -> None:
+    assert alike(np.array(answer, np.float32), np.array(plain, np.float32)) == expected
+
+
+def test_whole_numbers_have_no_rounding() -> None:
+    assert alike(np.array([100, 1]), np.array([100, 1]))
+    assert not alike(np.array([100, 1]), np.array([100, 2]))
+    assert not alike(np.array([100], np.int32), np.array([100], np.int64))
