@@ -132,6 +132,7 @@ class OnnxRuntimeBackend:
     ) -> None:
         self._ort = ort
         self._artefact = artefact
+        self._called = "/".join(artefact.parts[-3:])
         self._options = options
         self._lock = threading.Lock()
         self._sessions: list[OnnxRuntimeSession | BoundSession] = []
@@ -192,7 +193,7 @@ class OnnxRuntimeBackend:
             raise BackendMissing(
                 f"the model asks for CUDA graphs, for which tensors are copied by CUDA itself: {memory}"
             )
-        _log.warning("%s: called without I/O binding: %s", "/".join(self._artefact.parts[-3:]), memory)
+        _log.warning("%s: called without I/O binding: %s", self._called, memory)
         return None
 
     def _plain_session(self, inference: Any) -> OnnxRuntimeSession:
@@ -202,9 +203,8 @@ class OnnxRuntimeBackend:
         )
 
     def _bound_session(self, inference: Any, device: Device, memory: DeviceMemory) -> BoundSession:
-        called = "/".join(self._artefact.parts[-3:])
         return BoundSession(
-            self._ort, inference, self._spec, device, memory, OF_PROCESS, called=called, graphs=self._graphs
+            self._ort, inference, self._spec, device, memory, OF_PROCESS, called=self._called, graphs=self._graphs
         )
 
     def close(self) -> None:
