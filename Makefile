@@ -40,7 +40,7 @@ lint: .venv/.dev  ## style, types, one-way imports, and that what is generated i
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p pasarela_server -p pasarela_client -p pasarela_training
-	$(BIN)/mypy loadtest
+	$(BIN)/mypy loadtest tests
 	$(BIN)/lint-imports
 	PYTHON=$(BIN)/python proto/check.sh
 	$(BIN)/python client/generate_sync.py --check

@@ -85,9 +85,10 @@ def _server(way, limit_s, arguments):
     from pasarela_server.__main__ import main
     from pasarela_server.frontends import launch
     from pasarela_server.frontends.channel import Channel
+    from pasarela_server.frontends.supervise import FrontOptions
 
     launch.COMMAND = (sys.executable, __file__, way)
-    app.FrontOptions = functools.partial(app.FrontOptions, set_up_s=float(limit_s))
+    app.FrontOptions = functools.partial(FrontOptions, set_up_s=float(limit_s))  # type: ignore[attr-defined]
     if way == finds_its_back_deaf.__name__:
         Channel.connection_made = _refuse
     return main(arguments)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pasarela_server import loading
 from pasarela_server.__main__ import main
+from pasarela_server.backends import loaders
 from tests.hostile_backend import HostileLoader
 
 HOSTILE = (sys.executable, "-m", "tests.hostile_server")
@@ -19,7 +20,7 @@ if __name__ == "__main__":
     os.environ["PYTHONPATH"] = os.pathsep.join(
         (str(Path(__file__).resolve().parents[1]), *filter(None, (os.environ.get("PYTHONPATH"),)))
     )
-    known = loading.loaders
-    loading.loaders = lambda: {**known(), HostileLoader.name: HostileLoader()}
+    known = loaders()
+    loading.loaders = lambda: {**known, HostileLoader.name: HostileLoader()}  # type: ignore[attr-defined]
     arguments = sys.argv[1:]
     sys.exit(main(arguments[3:] if arguments[1:3] == _INSTEAD_OF else arguments))

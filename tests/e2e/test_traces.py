@@ -30,6 +30,7 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
     def __init__(self):
         self.lock = threading.Lock()
         self.spans = []
+        self.url = ""
 
     def Export(self, request, context):  # noqa: N802 - the service names it so
         with self.lock:

@@ -7,6 +7,7 @@ INTERNAL, an answer that is missing, or a value that is not what was sent.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from enum import Enum
 
@@ -22,6 +23,7 @@ from pasarela_server.config.plan import plan_load
 from pasarela_server.config.warmup import read_warmup
 from pasarela_server.detection.image import decode_image
 from pasarela_server.errors import BackendFailure, ServingError
+from pasarela_server.observability.record import NOBODY, Caller
 from pasarela_server.rpc.calls import OpenCalls
 from pasarela_server.rpc.codec import decode_request
 from pasarela_server.rpc.detection import ImageService
@@ -112,8 +114,8 @@ def request(content: bytes) -> Came:
         decoded, _ = decode_request(message, message.raw_input_contents, Regions(), now_s=1.0, remaining_s=None)
     except ServingError as error:
         return _refusal(error)
-    for tensor in decoded.inputs:
-        assert tensor.array.size == int(np.prod(tensor.array.shape, dtype=object))
+    for array in (one.array for one in decoded.inputs):
+        assert array.size == math.prod(array.shape)
     return Came.ACCEPTED
 
 
@@ -232,7 +234,7 @@ class _Eyes(ImageService):
 
     @override
     async def answer(
-        self, request: detection_pb2.DetectRequest, remaining_s: float | None, caller: object
+        self, request: detection_pb2.DetectRequest, remaining_s: float | None, caller: Caller = NOBODY
     ) -> detection_pb2.DetectResponse:
         parse_version(request.model_name, request.model_version)
         source = decode_image_source("m", request.image)

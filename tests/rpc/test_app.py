@@ -9,6 +9,7 @@ import sys
 import threading
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import grpc
 import pytest
@@ -30,6 +31,7 @@ from pasarela_server.request import Timings
 class GatedManager:
     """Stands in for the manager: loads when it is let, and detects when it is let."""
 
+    latest: ClassVar[Any]
     version = 1
     config_of_m = ModelConfig(name="m", backend="detection", inputs=(), outputs=())
 
@@ -89,7 +91,7 @@ class GatedFronts:
         self.listening = self.closed = False
 
     def listen(self, server):
-        return app.listen(server, "127.0.0.1", 0)
+        return app.listen(server, "127.0.0.1", 0)  # type: ignore[attr-defined]  # what the test put there
 
     async def start(self):
         await self.may_listen.wait()
@@ -110,7 +112,7 @@ async def application(tmp_path, monkeypatch, capsys):
     """Starts the application with a port that the test knows; ends what is left of it."""
     monkeypatch.setattr(loading, "ModelManager", GatedManager)
     ports = []
-    listen = app.listen
+    listen = app.listen  # type: ignore[attr-defined]  # to be replaced
 
     def listening(*arguments):
         ports.append(listen(*arguments))

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from grpc._cython import cygrpc
+from grpc._cython import cygrpc  # type: ignore[attr-defined]  # compiled
 
 from pasarela_client import Connection, Detector, InvalidRequest, Retry, Tls
 from pasarela_client.addresses import Address, parse_address, parse_addresses

@@ -20,7 +20,7 @@ from pasarela_client.exports.rows import COLUMNS
 from tests.unit.client.made_results import make_found, results
 
 EDGES = ["left", "top", "right", "bottom"]
-FOUND = [
+FOUND: list[Any] = [
     make_found(origin='a,"b"\n/größer.jpg'),
     make_found([], origin="nothing.jpg"),
     FrameError(2, QueueFull("too much", model="garments"), origin="bad.jpg"),
@@ -45,7 +45,7 @@ def test_a_row_a_detection_and_a_row_an_error(tmp_path: Path, suffix: str) -> No
     assert table["error"].dropna().tolist() == ["QueueFull: too much"]
     good = table[table["error"].isna()]
     assert good["name"].tolist() == ["skirt", "trousers"] * 2
-    assert (good[EDGES].to_numpy() == np.concatenate([FOUND[0].boxes] * 2)).all()  # type: ignore[union-attr]
+    assert (good[EDGES].to_numpy() == np.concatenate([FOUND[0].boxes] * 2)).all()
     assert good["frame_index"].tolist()[2:] == [3, 3]
     assert good["timestamp_s"].tolist()[2:] == [0.12, 0.12]
     assert set(good["width"]) == {640}

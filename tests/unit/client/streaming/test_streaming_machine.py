@@ -28,9 +28,9 @@ class Frames(RuleBasedStateMachine):
         timeout_s=st.sampled_from([None, 5.0]),
     )
     def begin(self, **rules: Any) -> None:
-        self.rules = StreamRules(**rules)
+        self.stream_rules = StreamRules(**rules)
         self.clock = Clock()
-        self.window = Window(self.rules, clock=self.clock, chance=lambda: 0.5)
+        self.window = Window(self.stream_rules, clock=self.clock, chance=lambda: 0.5)
         self.call = self.window.begin_call()
         self.open = True
         self.owed: dict[int, Sending] = {}
@@ -130,8 +130,8 @@ class Frames(RuleBasedStateMachine):
 
     @invariant()
     def bounds_hold(self) -> None:
-        limit = self.rules.window + (self.rules.buffer if self.rules.drops else 0)
-        assert self.window.in_flight <= self.rules.window
+        limit = self.stream_rules.window + (self.stream_rules.buffer if self.stream_rules.drops else 0)
+        assert self.window.in_flight <= self.stream_rules.window
         assert self.window.held <= limit
         assert self.window.in_flight == len(self.owed)
 

@@ -4,6 +4,7 @@ import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,7 +14,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch.export import Dim
 
-METADATA = {
+METADATA: dict[str, Any] = {
     "description": "a detector's shape, with random weights",
     "version": "8.4",
     "task": "detect",

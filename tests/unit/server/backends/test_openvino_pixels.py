@@ -10,7 +10,7 @@ import openvino.opset13 as ops
 import pytest
 
 from pasarela_server.backends import load_backend
-from pasarela_server.backends.base import BackendOptions
+from pasarela_server.backends.base import BackendOptions, PartsSession
 from pasarela_server.backends.openvino_requests import writable
 from pasarela_server.backends.openvino_variants import Forms, Variant, Variants
 from pasarela_server.errors import BackendFailure
@@ -139,6 +139,7 @@ def test_a_variant_that_could_not_be_compiled_is_tried_again() -> None:
 
 def test_parts_are_a_batch(make: Make, tmp_path: Path) -> None:
     session = load_backend("openvino", make("openvino_detector", tmp_path), OPTIONS).session()
+    assert isinstance(session, PartsSession)
     images = pixels(3, 64, 96)
     together = session.infer({"images": images})["output0"]
     parts = session.infer_parts([{"images": images[:1]}, {"images": images[1:]}])["output0"]

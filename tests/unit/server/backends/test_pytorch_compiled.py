@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from typing import Any
 
 import pytest
 import torch
@@ -49,7 +50,8 @@ def test_what_is_compiled_reads_the_tensors_as_they_are_when_it_is_called(networ
 def test_sessions_share_what_was_compiled(network):
     compiler = Compiler(network, Precision.F32, "model", backend="eager")
     with torch.inference_mode():
-        first, second = compiler(inputs_of("values")), compiler(inputs_of("values"))
+        first: Any = compiler(inputs_of("values"))
+        second: Any = compiler(inputs_of("values"))
     assert first.func is second.func
     assert first.args[0] is not second.args[0], "each with tensors of its own"
     assert compiler.compiled == 1

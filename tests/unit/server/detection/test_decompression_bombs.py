@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -100,8 +101,7 @@ def bmp(side: int) -> bytes:
     ],
     ids=lambda given: getattr(given, "__name__", None),
 )
-def test_the_header_is_enough(make: object, side: int, tmp_path: Path) -> None:
-    assert callable(make)
+def test_the_header_is_enough(make: Any, side: int, tmp_path: Path) -> None:
     small, bomb = tmp_path / "small", tmp_path / "bomb"
     small.write_bytes(encoded("WEBP") if "webp" in make.__name__ else make(16))
     bomb.write_bytes(make(side))

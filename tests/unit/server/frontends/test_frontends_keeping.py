@@ -4,7 +4,9 @@ import asyncio
 import os
 import socket
 import sys
+from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -19,6 +21,10 @@ LIMIT_S = 60.0
 
 class Process:
     """A front's process that ends when the test says so."""
+
+    link: socket.socket
+    say: Callable[[Any], None]
+    hears: Callable[[], list[Any]]
 
     def __init__(self, number, *, dies_slowly=False):
         self.pid = number

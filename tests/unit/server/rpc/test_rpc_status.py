@@ -1,6 +1,7 @@
 """The table of statuses, and what clients are told of errors."""
 
 import logging
+from collections.abc import Iterator
 
 import grpc
 import pytest
@@ -9,7 +10,7 @@ from pasarela_server import errors
 from pasarela_server.rpc.status import MAX_MESSAGE_CHARS, FailureTable, status_codes
 
 
-def subclasses(kind):
+def subclasses(kind: type[Exception]) -> Iterator[type[Exception]]:
     for child in kind.__subclasses__():
         yield child
         yield from subclasses(child)
@@ -39,7 +40,7 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize("kind", sorted(set(subclasses(errors.ServingError)), key=lambda kind: kind.__name__))
+@pytest.mark.parametrize("kind", sorted(set(subclasses(errors.ServingError)), key=str))
 def test_every_serving_error_has_the_status_of_the_design(kind, caplog):
     failure = FailureTable().failure(kind("the model's own words"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import logging
 import os
 import string
@@ -129,16 +130,14 @@ def test_a_token_allows_what_its_line_says_and_any_other_nothing(
 
 def test_every_token_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     """However early one fits: else the time that it takes would tell of the order, and of the bytes."""
-    from pasarela_server.security import tokens as module
-
     compared = []
-    compare = module.hmac.compare_digest
+    compare = hmac.compare_digest
 
     def counting(a: bytes, b: bytes) -> bool:
         compared.append((len(a), len(b)))
         return compare(a, b)
 
-    monkeypatch.setattr(module.hmac, "compare_digest", counting)
+    monkeypatch.setattr(hmac, "compare_digest", counting)
     tokens = Tokens(TokenLine(hashlib.sha256(bytes([n])).digest(), frozenset(Group)) for n in range(5))
     assert tokens.allowed("\x00") == set(Group)
     assert compared == [(32, 32)] * 5

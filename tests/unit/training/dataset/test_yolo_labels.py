@@ -37,7 +37,12 @@ def make(tmp_path: Path) -> Callable[..., Path]:
     def run(train: dict[str, list[dict[str, Any]]], sums: dict[str, str] | None = None, **choices: Any) -> Path:
         coco = tmp_path / "coco"
         coco.mkdir()
-        for split, content in {"train": train, "val": {"v.jpg": []}, "test": {"t.jpg": []}}.items():
+        splits: dict[str, dict[str, list[dict[str, Any]]]] = {
+            "train": train,
+            "val": {"v.jpg": []},
+            "test": {"t.jpg": []},
+        }
+        for split, content in splits.items():
             images, annotations = [], []
             for number, (name, items) in enumerate(content.items(), start=1):
                 path = tmp_path / "data" / name

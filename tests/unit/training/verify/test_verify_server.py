@@ -6,7 +6,6 @@ import pytest
 from pasarela_client import Detector
 from pasarela_client.errors import PasarelaError
 from pasarela_training.errors import TrainingError
-from pasarela_training.verify import server as server_module
 from pasarela_training.verify.server import running_server
 
 
@@ -20,7 +19,7 @@ def processes(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[str]]:
         started.append(real(*args, **options))
         return started[-1]
 
-    monkeypatch.setattr(server_module.subprocess, "Popen", start)
+    monkeypatch.setattr(subprocess, "Popen", start)
     return started
 
 
