@@ -250,13 +250,16 @@ def failing(*_: object):
     raise BackendFailure("PyTorch failed: no kernel image is available")
 
 
+OFF = "made of a sample is .* levels of 255 off"
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (lambda found: found[..., ::-1], "made of a sample is .* levels of 255 off"),  # reason: blue and red are exchanged
-        (lambda found: found[::-1], "made of a sample is .* levels of 255 off"),  # reason: upside down
-        (lambda found: found[:, ::-1], "made of a sample is .* levels of 255 off"),  # reason: mirrored
-        (lambda found: np.clip(found.astype(int) + 9, 0, 255), "made of a sample is .* levels of 255 off"),  # reason: too bright
+        (lambda found: found[..., ::-1], OFF),  # reason: blue and red are exchanged
+        (lambda found: found[::-1], OFF),  # reason: upside down
+        (lambda found: found[:, ::-1], OFF),  # reason: mirrored
+        (lambda found: np.clip(found.astype(int) + 9, 0, 255), OFF),  # reason: too bright
         (lambda _: None, "could not decode a sample"),  # reason: it cannot decode
         (failing, "no kernel image is available"),  # reason: the device fails
     ],
