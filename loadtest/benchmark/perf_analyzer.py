@@ -23,7 +23,7 @@ _MAKE_PEERS = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "pasarela-p
 
 
 class WindowTooShort(ChildFailed):
-    """No answer came within a window."""
+    """No answer came within a window, or the windows had nothing in common."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def perf_analyzer_command(
 
 
 def run_perf_analyzer(command: list[str]) -> Load:
-    """Runs it; with longer windows where no answer came within one.
+    """Runs it; with longer windows where these were too short.
 
     Raises:
         ChildFailed: It did not get as far as a figure.
@@ -77,7 +77,7 @@ def run_perf_analyzer(command: list[str]) -> Load:
     for _ in range(_TRIES):
         try:
             return _run(command)
-        except WindowTooShort:  # it wants an answer in each window
+        except WindowTooShort:
             command = [*command[:position], str(2 * int(command[position])), *command[position + 1 :]]
     return _run(command)
 
@@ -100,6 +100,8 @@ def parse_perf_analyzer(printed: str, errors: str, client_cores: float) -> Load:
     p50, p99 = (re.search(rf"p{part} latency: (\d+) usec", printed) for part in (50, 99))
     if "larger time window" in printed + errors:
         raise WindowTooShort("perf_analyzer got no answer within a window; measure longer")
+    if rate is None and "Failed to obtain stable measurement" in printed + errors:
+        raise WindowTooShort("perf_analyzer found its windows too different; measure longer")
     if rate is None or p50 is None or p99 is None:
         said = (printed + errors).strip().splitlines()[-3:]
         raise ChildFailed(f"perf_analyzer printed no figures: {' '.join(said) or 'it printed nothing'}")

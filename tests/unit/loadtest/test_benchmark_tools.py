@@ -43,6 +43,12 @@ def test_perf_analyzer_is_read() -> None:
             "measure longer",
             id="no answer in a window",
         ),
+        pytest.param(
+            "Failed to obtain stable measurement within 3 measurement windows for concurrency 4.",
+            WindowTooShort,
+            "too different; measure longer",
+            id="a window with next to nothing in it",
+        ),
     ],
 )
 def test_perf_analyzer_that_got_nowhere_says_why(printed: str, error: type[Exception], message: str) -> None:
