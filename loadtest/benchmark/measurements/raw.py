@@ -18,7 +18,11 @@ def prepare(bench: Bench) -> Sequence[Step]:
     """A server for each variant, and its framework in a process of its own."""
     bench.note(
         "tensors are sent by "
-        + ("the project's own client (asyncio)" if bench.perf_analyzer is None else "perf_analyzer, three windows each")
+        + (
+            "the project's own client (asyncio)"
+            if bench.perf_analyzer is None
+            else "perf_analyzer, three windows each, of which the first does not count"
+        )
     )
     return [step for variant in bench.variants() for step in _steps(bench, variant)]
 

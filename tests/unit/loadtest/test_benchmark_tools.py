@@ -18,6 +18,9 @@ from pasarela_server.config.pbtxt import WrittenConfig
 
 PRINTED = """\
 Request concurrency: 4
+  Pass [1] throughput: 9.8 infer/sec. Avg latency: 344861 usec (std 170820 usec).
+  Pass [2] throughput: 16.5 infer/sec. Avg latency: 240417 usec (std 23829 usec).
+  Pass [3] throughput: 17 infer/sec. Avg latency: 239076 usec (std 17850 usec).
   Client:
     Request count: 301
     Throughput: 16.7218 infer/sec
@@ -28,8 +31,8 @@ Request concurrency: 4
 """
 
 
-def test_perf_analyzer_is_read() -> None:
-    assert parse_perf_analyzer(PRINTED, "", 0.25) == Load(16.7218, 237.816, 261.005, 0.25)
+def test_perf_analyzer_is_read_from_where_the_load_is_under_way() -> None:
+    assert parse_perf_analyzer(PRINTED, "", 0.25) == Load(16.75, 237.816, 261.005, 0.25)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +40,7 @@ def test_perf_analyzer_is_read() -> None:
     [
         pytest.param("error: failed to get model metadata", ChildFailed, "model metadata", id="it could not begin"),
         pytest.param("", ChildFailed, "printed nothing", id="it was killed"),
+        pytest.param("\n".join(PRINTED.splitlines()[:3]), ChildFailed, "no figures", id="it was killed on the way"),
         pytest.param(
             "No valid requests recorded within time interval. Please use a larger time window.",
             WindowTooShort,
