@@ -8,7 +8,7 @@ from pasarela_server.scheduling.estimate import BatchTimes, Span
 from pasarela_server.scheduling.policy import BatchingPolicy
 from pasarela_server.scheduling.queue import Before
 
-RESERVE = 1.1
+RESERVE = 1.2
 """What is admitted behind others and then late has cost more than what it was worth."""
 
 

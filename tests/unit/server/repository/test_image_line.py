@@ -125,10 +125,10 @@ def test_what_comes_before_an_image_counts_against_its_deadline() -> None:
     line.enter()
     assert line.asked[-1] == (0, 0), "the model's queue knows the one that was prepared"
     # One is being decoded and not in the model's queue yet. The newcomer is decoded while that one is executed.
-    with pytest.raises(DeadlineExpired, match=r"2475\.0 ms, 750\.0 ms of it behind others"):
-        line.enter(deadline_s=2.47)
+    with pytest.raises(DeadlineExpired, match=r"2700\.0 ms, 750\.0 ms of it behind others"):
+        line.enter(deadline_s=2.69)
     assert line.asked[-1] == (0, 1)
-    line.enter(deadline_s=2.48)
+    line.enter(deadline_s=2.71)
 
 
 def test_decoders_that_are_slower_than_the_model_count() -> None:
@@ -144,9 +144,9 @@ def test_who_can_no_longer_make_it_is_not_decoded() -> None:
     line = Line(places=1)
     line.learn(0.25)
     _, first = line.enter()
-    _, late = line.enter(deadline_s=2.5)
+    _, late = line.enter(deadline_s=2.75)
     _, patient = line.enter()
-    line.now_s = 1.25  # an execution, a preparation and the end of it take a second and a half
+    line.now_s = 1.5  # an execution, a preparation and the end of it take a second and a half
     first.done.set_result(None)
     assert isinstance(late.done.exception(0), DeadlineExpired)
     assert not late.begun
