@@ -1,17 +1,24 @@
 """A detection model whose JPEGs are decoded in batches on a device, with the CPU in the device's place."""
 
 import asyncio
+import contextlib
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from pasarela_server.backends import jpeg_batches
+from pasarela_server.detection.options import DetectOptions
+from pasarela_server.detection.yolo import YoloDetector
 from pasarela_server.errors import DeadlineExpired, InvalidRequest, ServingError
+from pasarela_server.repository.jpeg_stage import JpegStage
+from pasarela_server.repository.pipeline import DetectionPipeline, ImageLimits
 from pasarela_server.repository.result import DetectOverrides
 from tests.jpeg_twin import open_twin
 
@@ -106,10 +113,23 @@ async def test_what_the_device_cannot_decode_the_processor_does(manager: Any, mo
     assert len((await detect(manager, "device", FILES[0])).detections) == 1
 
 
-async def test_an_expired_deadline_costs_no_decoding(manager: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(jpeg_batches.JpegBatches, "lay", None)
-    with pytest.raises(DeadlineExpired, match="the deadline passed before the image was decoded"):
-        await detect(manager, "device", FILES[0], deadline_monotonic_s=time.monotonic() - 1)
+async def test_a_deadline_that_passes_while_the_pool_is_busy_costs_no_decoding(detector_spec: Any) -> None:
+    class Unasked:
+        def lay(self, *_: Any) -> Any:
+            raise AssertionError("nobody waits for it")
+
+    detector = YoloDetector.from_spec(replace(detector_spec, pixel_inputs=frozenset({"images"})))
+    stage, seen_by_stage = JpegStage("device", Unasked()), []
+    submit = stage.submit
+    stage.submit = lambda *call: seen_by_stage.append(call) or submit(*call)  # type: ignore[method-assign, func-returns-value]
+    raw = SimpleNamespace(require_detector=lambda: detector, images=None)  # no line, which would refuse it at the door
+    with ThreadPoolExecutor(1) as pool, contextlib.closing(stage):
+        pipeline = DetectionPipeline(
+            "device", 1, lambda: contextlib.nullcontext(raw), pool, DetectOptions(), ImageLimits(), stage
+        )
+        with pytest.raises(DeadlineExpired, match="the deadline passed before the image was decoded"):
+            await pipeline.detect(FILES[0], DetectOverrides(), time.monotonic() - 1)
+    assert seen_by_stage == []
 
 
 async def test_many_at_once_share_batches_and_keep_their_own_answers(manager: Any, monkeypatch: Any) -> None:
